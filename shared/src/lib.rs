@@ -1,0 +1,24 @@
+//! What midimon's supervisor and its workers must agree on.
+//!
+//! Both sides compile against this crate and nothing else of the project:
+//! the messages on the pipes ([`protocol`]), how they become bytes ([`codec`]),
+//! a pipe that can only be used in its own direction ([`pipe`]), what a plugin
+//! is told about a trigger ([`context`]), and the values all of these are made
+//! of ([`midi`], [`id`], [`capability`], [`limits`]).
+#![forbid(unsafe_code)]
+
+pub mod capability;
+pub mod codec;
+pub mod context;
+pub mod id;
+pub mod limits;
+pub mod midi;
+pub mod pipe;
+pub mod protocol;
+
+pub use capability::{Capability, CapabilityKind};
+pub use context::TriggerContext;
+pub use id::PluginId;
+pub use limits::Limits;
+pub use midi::{Channel, ChannelMessage, U7, U14};
+pub use protocol::{BindingId, CallId, Command, Event};

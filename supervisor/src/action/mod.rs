@@ -1,0 +1,3 @@
+//! Effects on the outside world: keys, text, programs, MIDI out.
+
+pub mod keys;

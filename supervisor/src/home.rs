@@ -1,0 +1,1 @@
+//! Where midimon keeps its files.

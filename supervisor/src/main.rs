@@ -1,0 +1,6 @@
+//! The `midimon` program.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

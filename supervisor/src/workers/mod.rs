@@ -1,0 +1,6 @@
+//! One worker process for each plugin: spawning, the channel, the lifecycle.
+//!
+//! [`manager::PluginManager`] is the way in. What lives here must not know
+//! configuration files, MIDI inputs or the control socket.
+
+pub mod status;

@@ -1,0 +1,121 @@
+//! What can be said about a worker, for people and programs.
+
+use midimon_shared::{Limits, PluginId};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What a plugin's code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginKind {
+    /// A shared library.
+    Native,
+    /// A WASM core module of the MIDIMon 2.x ABI.
+    Wasm,
+}
+
+/// Where a worker stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum WorkerState {
+    Starting,
+    Sandboxed,
+    Ready,
+    Busy,
+    Stopping,
+    Stopped,
+    Backoff,
+    Quarantined,
+    Failed,
+    Disabled,
+}
+
+/// Where triggers went. At every moment
+/// `received = done + failed + timed_out + dropped.* + in_flight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CallCounts {
+    /// Triggers taken in.
+    pub received: u64,
+    /// Answered well.
+    pub done: u64,
+    /// Answered with an error, trapped, or lost in a crash.
+    pub failed: u64,
+    /// Past their deadline.
+    pub timed_out: u64,
+    /// Not made, by reason.
+    pub dropped: DropCounts,
+    /// Waiting or under way.
+    pub in_flight: u64,
+}
+
+/// Why triggers were not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DropCounts {
+    /// `queue_depth` triggers were unacknowledged already.
+    pub queue_full: u64,
+    /// Older than `max_age_ms` when the worker, or a restarted one, could take them.
+    pub too_old: u64,
+    /// The worker was stopped, quarantined, disabled or failed.
+    pub not_running: u64,
+    /// A reload took their mapping away before they were sent.
+    pub config_changed: u64,
+}
+
+impl DropCounts {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.queue_full + self.too_old + self.not_running + self.config_changed
+    }
+}
+
+/// Times from the trigger's arrival to its answer, in microseconds; 0 before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct LatencySummary {
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
+}
+
+/// Everything `status` and `worker inspect` show about one plugin.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerStatus {
+    /// The plugin's id.
+    pub id: PluginId,
+    /// Its own name, version and description, made safe to show.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What its code is.
+    pub kind: PluginKind,
+    /// Where it comes from: `dev` for a plugin of `[plugins] dir`.
+    pub origin: &'static str,
+    /// Where it stands.
+    pub state: WorkerState,
+    /// Why, when it failed, waits or is quarantined.
+    pub reason: Option<String>,
+    /// The worker's process id.
+    pub pid: Option<i32>,
+    /// Seconds since it became ready.
+    pub uptime_s: Option<u64>,
+    /// Restarts since the daemon started.
+    pub restarts: u64,
+    /// What ended it last.
+    pub last_end: Option<String>,
+    /// Where its triggers went.
+    pub calls: CallCounts,
+    /// How long answers took.
+    pub latency: LatencySummary,
+    /// Private resident memory (RssAnon) in KiB.
+    pub memory_kib: Option<u64>,
+    /// Its data directory.
+    pub data_dir: Option<PathBuf>,
+    /// Bytes in the data directory.
+    pub data_bytes: u64,
+    /// The limits in force.
+    pub limits: Limits,
+    /// Its last log lines, newest last.
+    pub log_tail: Vec<String>,
+}

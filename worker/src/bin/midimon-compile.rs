@@ -1,0 +1,2 @@
+use wasmtime as _;
+fn main() {}
