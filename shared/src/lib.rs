@@ -4,20 +4,26 @@
 //! the messages on the pipes ([`protocol`]), how they become bytes ([`codec`]),
 //! a pipe that can only be used in its own direction ([`pipe`]), what a plugin
 //! is told about a trigger ([`context`]), and the values all of these are made
-//! of ([`midi`], [`id`], [`capability`], [`limits`]).
+//! of ([`midi`], [`id`], [`capability`], [`limits`]); how a worker is started
+//! ([`spawn`]) and how it says why it ended ([`exit`]); and the C interface of
+//! native plugins ([`abi`]).
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod capability;
 pub mod codec;
 pub mod context;
+pub mod exit;
 pub mod id;
 pub mod limits;
 pub mod midi;
 pub mod pipe;
 pub mod protocol;
+pub mod spawn;
 
 pub use capability::{Capability, CapabilityKind};
 pub use context::TriggerContext;
+pub use exit::WorkerExit;
 pub use id::PluginId;
 pub use limits::Limits;
 pub use midi::{Channel, ChannelMessage, U7, U14};

@@ -1,0 +1,220 @@
+/*
+ * midimon: the C interface of a native plugin, version 1.
+ *
+ * A plugin is a shared library that exports one symbol, `midimon_plugin_v1`:
+ *
+ *     static int32_t handle(void *state, const midimon_call *call) {
+ *         (void)state;
+ *         host->answer(host, call->action);
+ *         return MIDIMON_OK;
+ *     }
+ *
+ *     MIDIMON_EXPORT const midimon_plugin *midimon_plugin_v1(void) {
+ *         static const midimon_plugin plugin = {
+ *             MIDIMON_ABI_VERSION, sizeof(midimon_plugin), describe, init, handle, shutdown,
+ *         };
+ *         return &plugin;
+ *     }
+ *
+ * Build it with any C compiler: `cc -std=c99 -shared -fPIC -I include -o my.so my.c`.
+ *
+ * Rules
+ * -----
+ * - Threads. midimon calls describe, init, handle and shutdown on one thread, one
+ *   at a time, in the order: describe, init, handle any number of times, shutdown.
+ *   A plugin may have threads of its own.
+ * - Strings are UTF-8, with a length and without a terminating NUL. A string from
+ *   midimon is valid until the function that got it returns; copy what you keep.
+ *   A string given to midimon must stay valid until the called function returns;
+ *   midimon copies what it keeps. `data` may be NULL when `len` is 0.
+ * - Growth. Every struct carries its size. A later midimon may append fields, and
+ *   may call a plugin that was built for fewer: look at `struct_size` before
+ *   reading a field that this header's version does not have. Fields are never
+ *   moved, changed or taken away while the symbol is `midimon_plugin_v1`.
+ * - Each plugin runs alone in a sandboxed process. A crash, or a call past its
+ *   deadline, ends that process only, and the plugin is loaded again.
+ */
+#ifndef MIDIMON_PLUGIN_H
+#define MIDIMON_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What `midimon_plugin.abi_version` must be. */
+#define MIDIMON_ABI_VERSION 1u
+
+/** Returned by init and handle when all went well. Every other value is an error of the plugin's own. */
+#define MIDIMON_OK 0
+
+/** Put in front of `midimon_plugin_v1` so that it is exported with -fvisibility=hidden too. */
+#if defined(__GNUC__) || defined(__clang__)
+#define MIDIMON_EXPORT __attribute__((visibility("default")))
+#else
+#define MIDIMON_EXPORT
+#endif
+
+/** UTF-8 text: `len` bytes at `data`, no terminating NUL. */
+typedef struct midimon_str {
+    const char *data;
+    size_t len;
+} midimon_str;
+
+/** Initialises a midimon_str from a string literal: `static const midimon_str name = MIDIMON_STR("echo");` */
+#define MIDIMON_STR(literal) {(literal), sizeof(literal) - 1}
+
+/** How much a log line matters. */
+enum {
+    MIDIMON_LOG_ERROR = 1,
+    MIDIMON_LOG_WARN = 2,
+    MIDIMON_LOG_INFO = 3,
+    MIDIMON_LOG_DEBUG = 4
+};
+
+/** What fired a call: `midimon_context.trigger`. Later versions may add values. */
+enum {
+    MIDIMON_TRIGGER_MANUAL = 0,           /**< by hand or by a program, not by MIDI */
+    MIDIMON_TRIGGER_NOTE_PRESS = 1,       /**< a note or pad was pressed */
+    MIDIMON_TRIGGER_NOTE_RELEASE = 2,     /**< a note or pad was released */
+    MIDIMON_TRIGGER_CONTROL_CHANGE = 3,   /**< a controller moved */
+    MIDIMON_TRIGGER_PITCH_BEND = 4,       /**< the pitch wheel moved */
+    MIDIMON_TRIGGER_CHANNEL_PRESSURE = 5, /**< pressure on the whole channel */
+    MIDIMON_TRIGGER_POLY_PRESSURE = 6,    /**< pressure on one note */
+    MIDIMON_TRIGGER_PROGRAM_CHANGE = 7    /**< a program was chosen */
+};
+
+/**
+ * What midimon does for a plugin. Given to init; stays valid and unchanged until
+ * shutdown returns. Pass the table itself as the first argument of each function.
+ */
+typedef struct midimon_host midimon_host;
+struct midimon_host {
+    /** sizeof(midimon_host) as midimon was built. */
+    uint32_t struct_size;
+    /** MIDIMON_ABI_VERSION as midimon was built. */
+    uint32_t abi_version;
+
+    /**
+     * Writes to the plugin's log (`midimon logs ID`). `level` is a MIDIMON_LOG_*.
+     * At most 4096 bytes are kept; each line becomes one log line. From any thread.
+     */
+    void (*log)(const midimon_host *host, int32_t level, midimon_str message);
+
+    /**
+     * The plugin's own directory, an absolute path; empty unless the plugin was
+     * granted `filesystem`. The text is valid until shutdown returns. From any thread.
+     */
+    midimon_str (*data_dir)(const midimon_host *host);
+
+    /**
+     * Sets the current call's answer, a text for people (at most 4096 bytes; a
+     * second answer replaces the first). It counts when handle returns MIDIMON_OK.
+     * Only within handle, on its thread; anywhere else it does nothing.
+     */
+    void (*answer)(const midimon_host *host, midimon_str text);
+
+    /**
+     * Says why init or handle is about to return an error (at most 4096 bytes; the
+     * last one counts). Only within those two, on their thread; anywhere else it
+     * does nothing.
+     */
+    void (*fail)(const midimon_host *host, midimon_str message);
+};
+
+/** What a plugin says it is. Filled in by describe; the texts must stay valid until shutdown returns. */
+typedef struct midimon_metadata {
+    /** sizeof(midimon_metadata) as midimon was built; leave it alone. */
+    uint32_t struct_size;
+    uint32_t reserved;
+    /** Its name, for people. At most 256 bytes are kept. */
+    midimon_str name;
+    /** Its version. At most 64 bytes are kept. */
+    midimon_str version;
+    /** What it is for, in a line. At most 1024 bytes are kept. */
+    midimon_str description;
+} midimon_metadata;
+
+/** The event behind a call. */
+typedef struct midimon_context {
+    /** sizeof(midimon_context) as midimon was built. */
+    uint32_t struct_size;
+    /** One of MIDIMON_TRIGGER_*. */
+    uint32_t trigger;
+    /** Velocity, pressure or controller value, 0 to 127; -1 when there is none. */
+    int32_t velocity;
+    /** Index of the active mode; -1 when there is none. */
+    int32_t current_mode;
+    /** When it happened, in milliseconds since the Unix epoch. */
+    uint64_t timestamp_ms;
+    /** CLOCK_MONOTONIC when the message was read, in nanoseconds. */
+    uint64_t monotonic_ns;
+    /** Name of the active mode, or empty. */
+    midimon_str mode_name;
+    /** Alias of the device that sent the message, or empty. */
+    midimon_str device;
+    /** The MIDI channel message as on the wire; only the first `message_len` bytes count. */
+    uint8_t message[3];
+    /** 0 when there is no message, else 2 or 3. */
+    uint8_t message_len;
+    uint8_t reserved[4];
+} midimon_context;
+
+/** One parameter of a mapping as text: a string is itself, everything else is its JSON. */
+typedef struct midimon_parameter {
+    midimon_str name;
+    midimon_str value;
+} midimon_parameter;
+
+/** One call. Valid, with all it points to, until handle returns. */
+typedef struct midimon_call {
+    /** sizeof(midimon_call) as midimon was built. */
+    uint32_t struct_size;
+    uint32_t reserved;
+    /** Which action of the plugin. */
+    midimon_str action;
+    /** The mapping's `params` table: a JSON object, `{}` when there is none. */
+    midimon_str params_json;
+    /** The same table as pairs of text, in the order written, for plugins without a JSON parser. */
+    const midimon_parameter *parameters;
+    /** How many pairs. */
+    size_t parameter_count;
+    /** The event behind the call; never NULL. */
+    const midimon_context *context;
+} midimon_call;
+
+/** A plugin: constant, and valid for as long as the library is loaded. */
+typedef struct midimon_plugin {
+    /** MIDIMON_ABI_VERSION. First, so that any version of midimon can read it. */
+    uint32_t abi_version;
+    /** sizeof(midimon_plugin). */
+    uint32_t struct_size;
+
+    /** Says what the plugin is. Called once, before init. */
+    void (*describe)(midimon_metadata *metadata);
+
+    /**
+     * Starts the plugin. `settings` is its `[plugins.ID.settings]` table as a JSON
+     * object, `{}` when there is none. `*state` is NULL on entry; what the plugin puts
+     * there is handed to handle and shutdown. Returns MIDIMON_OK, or anything else
+     * when the plugin cannot run: then neither handle nor shutdown is called.
+     */
+    int32_t (*init)(const midimon_host *host, midimon_str settings, void **state);
+
+    /** Performs one call. Returns MIDIMON_OK or the plugin's own error code. */
+    int32_t (*handle)(void *state, const midimon_call *call);
+
+    /** Ends the plugin: free `state`, save what must be saved. The process ends after it. */
+    void (*shutdown)(void *state);
+} midimon_plugin;
+
+/** The one symbol a plugin exports. Called once; never returns NULL. */
+MIDIMON_EXPORT const midimon_plugin *midimon_plugin_v1(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MIDIMON_PLUGIN_H */

@@ -1,0 +1,119 @@
+//! The C interface of native plugins, as Rust types.
+//!
+//! `plugins/sdk/include/midimon_plugin.h` defines it and documents every field;
+//! a test of the worker compiles that header and compares sizes and offsets.
+
+use std::ffi::c_void;
+
+/// `MIDIMON_ABI_VERSION`.
+pub const ABI_VERSION: u32 = 1;
+
+/// The exported symbol, with the NUL that `dlsym` wants.
+pub const PLUGIN_SYMBOL: &[u8] = b"midimon_plugin_v1\0";
+
+/// Bytes kept of one `log` message.
+pub const MAX_LOG: usize = 4096;
+/// Bytes kept of a plugin's name.
+pub const MAX_NAME: usize = 256;
+/// Bytes kept of a plugin's version.
+pub const MAX_VERSION: usize = 64;
+/// Bytes kept of a plugin's description.
+pub const MAX_DESCRIPTION: usize = 1024;
+
+/// `midimon_str`: UTF-8, no terminating NUL, `data` may be null when `len` is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Str {
+    pub data: *const u8,
+    pub len: usize,
+}
+
+impl Str {
+    /// No text.
+    pub const EMPTY: Self = Self { data: std::ptr::null(), len: 0 };
+
+    /// Points at `text`, which must outlive every use of the result.
+    #[must_use]
+    pub const fn new(text: &str) -> Self {
+        Self { data: text.as_ptr(), len: text.len() }
+    }
+}
+
+/// `midimon_host`.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Host {
+    pub struct_size: u32,
+    pub abi_version: u32,
+    pub log: unsafe extern "C" fn(host: *const Host, level: i32, message: Str),
+    pub data_dir: unsafe extern "C" fn(host: *const Host) -> Str,
+    pub answer: unsafe extern "C" fn(host: *const Host, text: Str),
+    pub fail: unsafe extern "C" fn(host: *const Host, message: Str),
+}
+
+/// `midimon_metadata`.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Metadata {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub name: Str,
+    pub version: Str,
+    pub description: Str,
+}
+
+/// `midimon_context`.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Context {
+    pub struct_size: u32,
+    pub trigger: u32,
+    pub velocity: i32,
+    pub current_mode: i32,
+    pub timestamp_ms: u64,
+    pub monotonic_ns: u64,
+    pub mode_name: Str,
+    pub device: Str,
+    pub message: [u8; 3],
+    pub message_len: u8,
+    pub reserved: [u8; 4],
+}
+
+/// `midimon_parameter`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Parameter {
+    pub name: Str,
+    pub value: Str,
+}
+
+/// `midimon_call`.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Call {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub action: Str,
+    pub params_json: Str,
+    pub parameters: *const Parameter,
+    pub parameter_count: usize,
+    pub context: *const Context,
+}
+
+/// `midimon_plugin`. A null function arrives as `None`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Plugin {
+    pub abi_version: u32,
+    pub struct_size: u32,
+    pub describe: Option<unsafe extern "C" fn(metadata: *mut Metadata)>,
+    pub init: Option<unsafe extern "C" fn(host: *const Host, settings: Str, state: *mut *mut c_void) -> i32>,
+    pub handle: Option<unsafe extern "C" fn(state: *mut c_void, call: *const Call) -> i32>,
+    pub shutdown: Option<unsafe extern "C" fn(state: *mut c_void)>,
+}
+
+/// `midimon_plugin_v1`.
+pub type Entry = unsafe extern "C" fn() -> *const Plugin;
