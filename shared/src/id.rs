@@ -1,7 +1,7 @@
 //! Plugin ids.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A plugin's id: `[a-z0-9][a-z0-9_-]{1,63}`.
@@ -9,8 +9,8 @@ use std::{fmt, str::FromStr};
 /// It names directories, sockets and log files, so nothing else can become one.
 /// `-` and `_` count as the same character where ids must be unique:
 /// compare with [`PluginId::uniqueness_key`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Encode)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode)]
+#[serde(try_from = "String", into = "String")]
 pub struct PluginId(String);
 
 /// Why a text is no plugin id.
@@ -42,6 +42,20 @@ impl FromStr for PluginId {
             && bytes.first().is_some_and(plain)
             && bytes.iter().all(|byte| plain(byte) || matches!(byte, b'-' | b'_'));
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidPluginId(text.chars().take(80).collect())) }
+    }
+}
+
+impl TryFrom<String> for PluginId {
+    type Error = InvalidPluginId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<PluginId> for String {
+    fn from(id: PluginId) -> Self {
+        id.0
     }
 }
 
@@ -83,6 +97,7 @@ mod tests {
         }
         for bad in ["", "a", "-a", "_a", "..", "a/b", "A1", "a b", "ä1", "a\0", "a.b", &"a".repeat(65)] {
             assert!(bad.parse::<PluginId>().is_err(), "{bad:?}");
+            assert!(serde_json::from_value::<PluginId>(bad.into()).is_err(), "{bad:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sizes both sides enforce, and the limits one plugin runs under.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Largest frame body on a worker pipe, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
@@ -26,7 +26,7 @@ pub const MAX_ANSWER: usize = 4 * 1024;
 pub const MAX_CODE: u64 = 256 * 1024 * 1024;
 
 /// What happens when a worker ends unasked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
     /// Restart after a crash or an unasked exit, 0 included.
@@ -37,7 +37,7 @@ pub enum RestartPolicy {
 }
 
 /// Whether a WASM plugin keeps its state between calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceMode {
     /// One instance serves every call, until it traps or leaks.
@@ -49,7 +49,7 @@ pub enum InstanceMode {
 
 /// The limits one plugin runs under: the defaults here, lowered by what its
 /// manifest wishes and by what the user says in `[plugins.ID]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// What happens when its worker ends unasked.
     pub restart: RestartPolicy,

@@ -1,11 +1,11 @@
 //! MIDI values and channel messages as types that cannot be out of range.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A 7-bit MIDI data value, 0 to 127.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct U7(u8);
 
 impl U7 {
@@ -32,8 +32,8 @@ impl U7 {
 }
 
 /// A 14-bit MIDI value, 0 to 16383.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct U14(u16);
 
 impl U14 {
@@ -72,8 +72,8 @@ impl U14 {
 }
 
 /// A MIDI channel as people count it, 1 to 16 (0 to 15 on the wire).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct Channel(u8);
 
 impl Channel {
@@ -102,11 +102,43 @@ impl Channel {
     }
 }
 
+/// A number no MIDI value of its kind can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{value} is out of range: {least} to {most}")]
+#[allow(missing_docs)]
+pub struct OutOfRange {
+    pub value: u16,
+    pub least: u16,
+    pub most: u16,
+}
+
+macro_rules! checked_number {
+    ($type:ident, $number:ty, $least:literal, $most:literal) => {
+        impl TryFrom<$number> for $type {
+            type Error = OutOfRange;
+
+            fn try_from(value: $number) -> Result<Self, OutOfRange> {
+                Self::new(value).ok_or(OutOfRange { value: value.into(), least: $least, most: $most })
+            }
+        }
+
+        impl From<$type> for $number {
+            fn from(value: $type) -> Self {
+                value.get()
+            }
+        }
+    };
+}
+
+checked_number!(U7, u8, 0, 127);
+checked_number!(U14, u16, 0, 16_383);
+checked_number!(Channel, u8, 1, 16);
+
 /// A channel voice message (MIDI 1.0, statuses 0x80 to 0xEF).
 ///
 /// A note-on with velocity 0 does not exist here: the parser turns it into a
 /// note-off with release velocity 64, as the specification says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(missing_docs)] // the fields are the specification's own names
 pub enum ChannelMessage {
@@ -238,6 +270,15 @@ impl<'de, C> bincode::BorrowDecode<'de, C> for ChannelMessage {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused_when_read_from_text() {
+        assert_eq!(serde_json::from_str::<U7>("127").unwrap(), U7::MAX);
+        assert!(serde_json::from_str::<U7>("128").is_err());
+        assert!(serde_json::from_str::<U14>("16384").is_err());
+        assert!(serde_json::from_str::<Channel>("0").is_err());
+        assert!(serde_json::from_str::<Channel>("17").is_err());
+    }
 
     #[test]
     fn note_on_with_velocity_0_is_a_note_off_with_velocity_64() {

@@ -1,11 +1,11 @@
 //! What can be said about a worker, for people and programs.
 
 use midimon_shared::{Limits, PluginId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What a plugin's code is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginKind {
     /// A shared library.
@@ -14,8 +14,16 @@ pub enum PluginKind {
     Wasm,
 }
 
+/// Where a plugin comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// `[plugins] dir`, for development.
+    Dev,
+}
+
 /// Where a worker stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum WorkerState {
@@ -33,7 +41,7 @@ pub enum WorkerState {
 
 /// Where triggers went. At every moment
 /// `received = done + failed + timed_out + dropped.* + in_flight`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallCounts {
     /// Triggers taken in.
     pub received: u64,
@@ -50,7 +58,7 @@ pub struct CallCounts {
 }
 
 /// Why triggers were not made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropCounts {
     /// `queue_depth` triggers were unacknowledged already.
     pub queue_full: u64,
@@ -71,7 +79,7 @@ impl DropCounts {
 }
 
 /// Times from the trigger's arrival to its answer, in microseconds; 0 before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct LatencySummary {
     pub p50_us: u64,
@@ -80,7 +88,7 @@ pub struct LatencySummary {
 }
 
 /// Everything `status` and `worker inspect` show about one plugin.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerStatus {
     /// The plugin's id.
     pub id: PluginId,
@@ -90,8 +98,8 @@ pub struct WorkerStatus {
     pub version: String,
     /// What its code is.
     pub kind: PluginKind,
-    /// Where it comes from: `dev` for a plugin of `[plugins] dir`.
-    pub origin: &'static str,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Where it stands.
     pub state: WorkerState,
     /// Why, when it failed, waits or is quarantined.
