@@ -1,0 +1,106 @@
+//! Why a worker ended, in words.
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use std::fmt;
+use std::time::Duration;
+
+/// Why the supervisor killed a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KillReason {
+    /// A call ran past its deadline.
+    CallDeadline {
+        /// The plugin's action.
+        action: String,
+        /// What it was given.
+        limit: Duration,
+    },
+    /// It was not ready in time.
+    StartDeadline {
+        /// What it was doing.
+        step: &'static str,
+        /// What it was given.
+        limit: Duration,
+    },
+    /// It broke the protocol.
+    Protocol(String),
+    /// It did not answer a ping.
+    Unresponsive,
+    /// Its sandbox, looked at from outside, was not what was asked for.
+    SandboxCheck(String),
+    /// It was asked to stop and did not.
+    StopGrace,
+}
+
+impl fmt::Display for KillReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CallDeadline { action, limit } => {
+                write!(formatter, "deadline: a call of '{action}' took longer than {} ms", limit.as_millis())
+            }
+            Self::StartDeadline { step, limit } => {
+                write!(formatter, "deadline: {step} took longer than {} ms", limit.as_millis())
+            }
+            Self::Protocol(what) => write!(formatter, "protocol violation: {what}"),
+            Self::Unresponsive => formatter.write_str("did not answer a ping within 2 s while idle"),
+            Self::SandboxCheck(what) => write!(formatter, "sandbox check failed: {what}"),
+            Self::StopGrace => formatter.write_str("did not stop within 2 s"),
+        }
+    }
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// It could not even be started.
+    NotStarted(String),
+    /// It exited by itself.
+    Exited(i32),
+    /// A signal that was not ours ended it.
+    Signaled {
+        /// Which.
+        signal: Signal,
+        /// Its memory when last seen, with its limit, in KiB.
+        memory: Option<(u64, u64)>,
+    },
+    /// It ran out of memory, and that can be proved.
+    OutOfMemory(String),
+    /// It made a system call the sandbox forbids; the number where it is known.
+    ForbiddenCall(Option<u32>),
+    /// The supervisor killed it.
+    Killed(KillReason),
+}
+
+impl EndCause {
+    /// What the kernel says, before anything else is known.
+    #[must_use]
+    pub fn from_wait(status: WaitStatus) -> Self {
+        match status {
+            WaitStatus::Exited(_, code) => Self::Exited(code),
+            WaitStatus::Signaled(_, Signal::SIGSYS, _) => Self::ForbiddenCall(None),
+            WaitStatus::Signaled(_, signal, _) => Self::Signaled { signal, memory: None },
+            other => Self::NotStarted(format!("unexpected wait status {other:?}")),
+        }
+    }
+}
+
+impl fmt::Display for EndCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(why) => write!(formatter, "could not be started: {why}"),
+            Self::Exited(0) => formatter.write_str("exit code 0 without being asked"),
+            Self::Exited(code) => write!(formatter, "exit code {code}"),
+            Self::Signaled { signal, memory } => {
+                write!(formatter, "killed by {signal}")?;
+                match memory {
+                    Some((used, limit)) => write!(formatter, " (VmData {used} KiB of limit {limit} KiB)"),
+                    None => Ok(()),
+                }
+            }
+            Self::OutOfMemory(evidence) => write!(formatter, "out of memory: {evidence}"),
+            Self::ForbiddenCall(Some(number)) => write!(formatter, "forbidden system call {number}"),
+            Self::ForbiddenCall(None) => formatter.write_str("forbidden system call (unknown)"),
+            Self::Killed(reason) => reason.fmt(formatter),
+        }
+    }
+}
