@@ -1,0 +1,114 @@
+# Sourced by every test. $WORK is the test's own folder, kept for the host.
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1 — $2"; }
+
+# check NAME COMMAND...: a result line from the command's exit status; what it
+# printed is the reason when it fails.
+check() {
+	check_name=$1
+	shift
+	if check_said=$("$@" 2>&1); then
+		ok "$check_name"
+	else
+		not_ok "$check_name" "$* failed: $(echo "$check_said" | tail -n 5 | tr '\n' ' ')"
+	fi
+}
+
+# within SECONDS COMMAND...: tries until the command succeeds. The emulated
+# processor is slow, so the deadlines are generous; success returns at once.
+within() {
+	within_end=$(($(cut -d. -f1 /proc/uptime) + $1))
+	shift
+	until "$@"; do
+		[ "$(cut -d. -f1 /proc/uptime)" -lt $within_end ] || return 1
+		sleep 0.05
+	done
+}
+
+# The last line of every test.
+finish() { : >"$WORK/finished"; }
+
+# as USER COMMAND...: player is in the groups audio and input, nobody in none.
+# (The path is needed: the shell would take its own smaller setpriv.)
+as() {
+	as_user=$1
+	shift
+	/usr/bin/setpriv --reuid "$as_user" --regid "$(id -g "$as_user")" --init-groups "$@"
+}
+
+# has FILE PATTERN, has_not FILE PATTERN
+has() { grep -q -- "$2" "$1"; }
+has_not() { ! grep -q -- "$2" "$1"; }
+
+# count FILE PATTERN NUMBER: exactly so many lines match.
+count() {
+	found=$(grep -c -- "$2" "$1")
+	[ "$found" = "$3" ] || {
+		echo "$found lines match '$2' in $1, expected $3"
+		return 1
+	}
+}
+
+# ---- MIDI ----
+
+# port_of CLIENT NAME [PORT]: the sequencer address of a client by its exact name.
+port_of() {
+	sed -n "s/^Client *\([0-9]*\) : \"$1\".*/\1/p" /proc/asound/seq/clients | head -n 1 | sed "s/\$/:${2:-0}/" | grep .
+}
+
+byte() { printf "\\x$(printf %02x "$1")"; }
+
+# midi_file FILE GAP_MS NOTE...: every note pressed (velocity 100) and released
+# after GAP_MS, the next one after another GAP_MS (at most 127).
+midi_file() {
+	midi_to=$1 midi_gap=$(byte "$2")
+	shift 2
+	{
+		for note in "$@"; do
+			printf '%s\x90' "$midi_gap" && byte "$note" && byte 100
+			printf '%s\x80' "$midi_gap" && byte "$note" && byte 64
+		done
+		printf '%s\xff\x2f\x00' "$midi_gap"
+	} >"$midi_to.track"
+	midi_length=$(wc -c <"$midi_to.track")
+	{
+		# Format 0, one track; 500 ticks a quarter at 120 bpm: a tick is 1 ms.
+		printf 'MThd\x00\x00\x00\x06\x00\x00\x00\x01\x01\xf4MTrk\x00\x00'
+		byte $((midi_length / 256)) && byte $((midi_length % 256))
+		cat "$midi_to.track"
+	} >"$midi_to"
+	rm "$midi_to.track"
+}
+
+# record_port ADDRESS FILE: writes down what arrives from there; sets $recorder.
+record_port() {
+	stdbuf -oL aseqdump -p "$1" >"$2" 2>&1 &
+	recorder=$!
+	within 20 has "$2" '^Source'
+}
+
+# ---- A USB MIDI keyboard: a gadget on an emulated controller ----
+
+gadgets=/sys/kernel/config/usb_gadget
+
+# keyboard_new NUMBER PRODUCT SERIAL: makes keyboard 0 to 3, not yet plugged in.
+keyboard_new() {
+	mkdir -p "$gadgets/$1/strings/0x409" "$gadgets/$1/configs/c.1" "$gadgets/$1/functions/midi.usb$1"
+	echo 0x1d6b >"$gadgets/$1/idVendor"
+	echo 0x0104 >"$gadgets/$1/idProduct"
+	echo "Test maker" >"$gadgets/$1/strings/0x409/manufacturer"
+	echo "$2" >"$gadgets/$1/strings/0x409/product"
+	echo "$3" >"$gadgets/$1/strings/0x409/serialnumber"
+	echo "keys$1" >"$gadgets/$1/functions/midi.usb$1/id"
+	ln -s "$gadgets/$1/functions/midi.usb$1" "$gadgets/$1/configs/c.1/"
+}
+keyboard_plug() { echo "dummy_udc.$1" >"$gadgets/$1/UDC"; }
+keyboard_unplug() { echo >"$gadgets/$1/UDC"; }
+
+# keyboard_bytes NUMBER HEX...: what the keyboard's firmware sends.
+keyboard_bytes() {
+	keyboard=$1
+	shift
+	amidi -p "hw:keys$keyboard" -S "$*"
+}
