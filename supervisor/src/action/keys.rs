@@ -99,7 +99,7 @@ impl Key {
         if let Some(&(_, character)) = WORDS.iter().find(|(word, _)| is(word)) {
             return Self::from_char(character);
         }
-        let index = NAMED.iter().position(|row| is(&row.name) || row.aliases.iter().any(|alias| is(alias)))?;
+        let index = NAMED.iter().position(|row| is(&row.name) || row.aliases.iter().any(&is))?;
         Some(Self(Kind::Named(index as u8))) // cannot cut: a test counts the rows
     }
 }

@@ -1,1 +1,9 @@
-//! TODO
+//! MIDI in and out: bytes to messages, where they come from, where they go.
+//!
+//! Inputs call a [`MidiSink`] from the thread that read the bytes; what the
+//! messages mean is none of this module's business.
+
+pub mod device;
+pub mod parser;
+
+pub use device::{DeviceRef, DeviceStatus, DeviceTable, MidiSink};
