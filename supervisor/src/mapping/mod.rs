@@ -2,4 +2,11 @@
 //! compiled from it, and the engine that runs them. No clock, thread or I/O here
 //! (reading the file is `config`'s only contact with the world).
 
+pub mod compiled;
+pub mod config;
+pub mod engine;
 pub mod types;
+
+pub use compiled::{Compiled, DeviceConfig, MappingInfo};
+pub use engine::Engine;
+pub use types::{Input, Output};
