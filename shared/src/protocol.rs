@@ -136,6 +136,9 @@ pub struct Bind {
     pub action: String,
     /// Deadline of a call, in milliseconds.
     pub timeout_ms: u32,
+    /// It gets the release of each press: a release is dropped for its age
+    /// only when its press was.
+    pub paired: bool,
     /// The next part of the parameters, a JSON object when put together.
     pub params: String,
     /// Whether another part follows, in the next `Bind` of the same id.

@@ -74,6 +74,8 @@ pub struct PluginBinding {
     pub params: Arc<str>,
     /// Deadline of a call where the mapping sets one.
     pub timeout: Option<Duration>,
+    /// `on = "both"`: it gets the release of each press.
+    pub paired: bool,
 }
 
 /// One effect on the outside world; sequences, delays, repeats and mode changes

@@ -60,7 +60,7 @@ pub enum EndCause {
     Signaled {
         /// Which.
         signal: Signal,
-        /// Its memory when last seen, with its limit, in KiB.
+        /// Its peak resident memory and its limit, in KiB.
         memory: Option<(u64, u64)>,
     },
     /// It ran out of memory, and that can be proved.
@@ -93,7 +93,7 @@ impl fmt::Display for EndCause {
             Self::Signaled { signal, memory } => {
                 write!(formatter, "killed by {signal}")?;
                 match memory {
-                    Some((used, limit)) => write!(formatter, " (VmData {used} KiB of limit {limit} KiB)"),
+                    Some((used, limit)) => write!(formatter, " (peak memory {used} KiB of limit {limit} KiB)"),
                     None => Ok(()),
                 }
             }

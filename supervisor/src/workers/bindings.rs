@@ -1,0 +1,260 @@
+//! The actions one worker has been told, by number.
+
+use super::ring::Route;
+use midimon_shared::BindingId;
+use midimon_shared::limits::{MAX_BINDINGS, MAX_PARAMS, MAX_PART};
+use midimon_shared::protocol::{Bind, Command};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bindings kept for calls by hand before the oldest is used again.
+const MAX_MANUAL: usize = 64;
+
+/// An action with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BindSpec {
+    /// The plugin's action.
+    pub action: Arc<str>,
+    /// Its parameters, a JSON object.
+    pub params: Arc<str>,
+    /// Deadline of a call; `None` is the plugin's default.
+    pub timeout: Option<Duration>,
+    /// It gets the release of each press.
+    pub paired: bool,
+}
+
+/// Why an action cannot be bound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum BindError {
+    #[error("the parameters of '{0}' are over {MAX_PARAMS} bytes")]
+    ParamsTooLarge(Arc<str>),
+    #[error("more than {MAX_BINDINGS} different actions for one plugin")]
+    TooMany,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Config,
+    /// By hand; the number says how recently.
+    Manual(u64),
+}
+
+#[derive(Debug)]
+struct Slot {
+    spec: BindSpec,
+    owner: Owner,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct BindingTable {
+    slots: Vec<Slot>,
+    uses: u64,
+}
+
+impl BindingTable {
+    /// Makes these the configuration's bindings; equal ones keep their numbers.
+    /// Returns their numbers in order, and those the worker has to be told anew.
+    ///
+    /// # Errors
+    /// A binding is too large or they are too many; nothing has changed then.
+    pub fn configure(&mut self, specs: &[BindSpec]) -> Result<(Vec<BindingId>, Vec<BindingId>), BindError> {
+        specs.iter().try_for_each(check)?;
+        if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL {
+            return Err(BindError::TooMany);
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.owner == Owner::Config) {
+            slot.owner = Owner::Nobody;
+        }
+        let mut known: std::collections::HashMap<BindSpec, usize> =
+            self.slots.iter().enumerate().map(|(index, slot)| (slot.spec.clone(), index)).collect();
+        let mut news = Vec::new();
+        // known ones first, so that none of them is overwritten by a new one
+        let mut ids: Vec<Option<usize>> = specs.iter().map(|spec| known.get(spec).copied()).collect();
+        for &index in ids.iter().flatten() {
+            self.slots[index].owner = Owner::Config;
+        }
+        for (spec, id) in specs.iter().zip(&mut ids) {
+            if id.is_none() {
+                let index = *known.entry(spec.clone()).or_insert_with(|| {
+                    let index = self.put(spec.clone(), Owner::Config);
+                    news.push(binding_id(index));
+                    index
+                });
+                *id = Some(index);
+            }
+        }
+        Ok((ids.into_iter().flatten().map(binding_id).collect(), news))
+    }
+
+    /// A binding for a call by hand, and whether the worker has to be told.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn manual(&mut self, spec: &BindSpec) -> Result<(BindingId, bool), BindError> {
+        check(spec)?;
+        self.uses += 1;
+        let owner = Owner::Manual(self.uses);
+        if let Some(index) = self.slots.iter().position(|slot| slot.spec == *spec) {
+            if self.slots[index].owner != Owner::Config {
+                self.slots[index].owner = owner;
+            }
+            return Ok((binding_id(index), false));
+        }
+        let manual = |slot: &Slot| match slot.owner {
+            Owner::Manual(used) => Some(used),
+            _ => None,
+        };
+        let oldest = (0..self.slots.len()).filter(|&index| manual(&self.slots[index]).is_some());
+        if oldest.clone().count() >= MAX_MANUAL
+            && let Some(index) = oldest.min_by_key(|&index| manual(&self.slots[index]))
+        {
+            self.slots[index] = Slot { spec: spec.clone(), owner };
+            return Ok((binding_id(index), true));
+        }
+        Ok((binding_id(self.put(spec.clone(), owner)), true))
+    }
+
+    fn put(&mut self, spec: BindSpec, owner: Owner) -> usize {
+        let slot = Slot { spec, owner };
+        match self.slots.iter().position(|slot| slot.owner == Owner::Nobody) {
+            Some(index) => {
+                self.slots[index] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        }
+    }
+
+    /// How calls of a binding are routed.
+    #[must_use]
+    pub fn route(&self, binding: BindingId, default_timeout: Duration) -> Option<Route> {
+        let slot = self.slots.get(binding.0 as usize).filter(|slot| slot.owner != Owner::Nobody)?;
+        Some(Route { binding, timeout: slot.spec.timeout.unwrap_or(default_timeout), paired: slot.spec.paired })
+    }
+
+    /// The action behind a number, for people.
+    #[must_use]
+    pub fn action(&self, binding: BindingId) -> Arc<str> {
+        self.slots.get(binding.0 as usize).map_or_else(|| "?".into(), |slot| slot.spec.action.clone())
+    }
+
+    /// Whether nothing uses the number any more.
+    #[must_use]
+    pub fn is_gone(&self, binding: BindingId) -> bool {
+        self.slots.get(binding.0 as usize).is_none_or(|slot| slot.owner == Owner::Nobody)
+    }
+
+    /// All numbers in use.
+    pub fn ids(&self) -> impl Iterator<Item = BindingId> {
+        (0..self.slots.len()).filter(|&index| self.slots[index].owner != Owner::Nobody).map(binding_id)
+    }
+
+    /// The commands that tell the worker a binding, its parameters in parts.
+    pub fn commands(&self, binding: BindingId, default_timeout: Duration) -> impl Iterator<Item = Command> {
+        let spec = self.slots.get(binding.0 as usize).map(|slot| slot.spec.clone());
+        spec.into_iter().flat_map(move |spec| {
+            let timeout_ms = u32::try_from(spec.timeout.unwrap_or(default_timeout).as_millis()).unwrap_or(u32::MAX);
+            let parts = parts_of(&spec.params);
+            let last = parts.len() - 1;
+            let command = move |(index, params): (usize, String)| {
+                Command::Bind(Bind {
+                    binding,
+                    action: spec.action.to_string(),
+                    timeout_ms,
+                    paired: spec.paired,
+                    params,
+                    more: index < last,
+                })
+            };
+            parts.into_iter().enumerate().map(command)
+        })
+    }
+}
+
+fn binding_id(index: usize) -> BindingId {
+    BindingId(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+fn check(spec: &BindSpec) -> Result<(), BindError> {
+    // an action's name is short by the configuration's rules; what comes by hand is cut here
+    if spec.params.len() > MAX_PARAMS || spec.action.len() > 256 {
+        return Err(BindError::ParamsTooLarge(spec.action.chars().take(80).collect::<String>().into()));
+    }
+    Ok(())
+}
+
+/// Cuts a text into parts of at most [`MAX_PART`] bytes; at least one, if empty.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while rest.len() > MAX_PART {
+        let (part, tail) = rest.split_at(rest.floor_char_boundary(MAX_PART));
+        parts.push(part.to_owned());
+        rest = tail;
+    }
+    parts.push(rest.to_owned());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(action: &str) -> BindSpec {
+        BindSpec { action: action.into(), params: "{}".into(), timeout: None, paired: false }
+    }
+
+    #[test]
+    fn unchanged_bindings_keep_their_numbers_over_a_reload_and_only_new_ones_are_told() {
+        let mut table = BindingTable::default();
+        let (ids, news) = table.configure(&[spec("a"), spec("b"), spec("a")]).unwrap();
+        assert_eq!(ids, [BindingId(0), BindingId(1), BindingId(0)]);
+        assert_eq!(news, [BindingId(0), BindingId(1)]);
+        let (ids, news) = table.configure(&[spec("c"), spec("b")]).unwrap();
+        assert_eq!(ids, [BindingId(0), BindingId(1)], "the freed number is used again");
+        assert_eq!(news, [BindingId(0)]);
+        assert_eq!(&*table.action(BindingId(0)), "c");
+        table.configure(&[]).unwrap();
+        assert!(table.is_gone(BindingId(0)) && table.is_gone(BindingId(1)));
+        assert!(table.route(BindingId(0), Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn calls_by_hand_use_a_bounded_number_of_bindings_and_never_the_configurations() {
+        let mut table = BindingTable::default();
+        table.configure(&[spec("config")]).unwrap();
+        assert_eq!(table.manual(&spec("config")).unwrap(), (BindingId(0), false));
+        for index in 0..1000 {
+            table.manual(&spec(&format!("manual {index}"))).unwrap();
+        }
+        assert_eq!(table.ids().count(), 1 + MAX_MANUAL);
+        assert_eq!(&*table.action(BindingId(0)), "config");
+        let (_, told) = table.manual(&spec("manual 999")).unwrap();
+        assert!(!told, "the most recent are still known");
+    }
+
+    #[test]
+    fn large_parameters_travel_in_parts_and_too_large_ones_are_refused() {
+        let mut table = BindingTable::default();
+        let params = format!("{{\"text\":\"{}\"}}", "ä".repeat(60_000));
+        let large = BindSpec { params: params.as_str().into(), ..spec("say") };
+        table.configure(&[large]).unwrap();
+        let commands: Vec<Command> = table.commands(BindingId(0), Duration::from_secs(5)).collect();
+        let mut whole = String::new();
+        for (index, command) in commands.iter().enumerate() {
+            let Command::Bind(bind) = command else { panic!() };
+            assert_eq!(bind.more, index + 1 < commands.len());
+            whole.push_str(&bind.params);
+        }
+        assert_eq!(whole, params);
+        let huge = BindSpec { params: "x".repeat(MAX_PARAMS + 1).into(), ..spec("say") };
+        assert!(table.configure(&[huge]).is_err());
+        assert!(!table.is_gone(BindingId(0)), "nothing changed");
+    }
+}
