@@ -1,0 +1,126 @@
+//! What `status` and its relatives say, for people and programs.
+
+use crate::workers::status::WorkerStatus;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The whole daemon at one glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: i32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The directory its files lie in (the data directory where they are spread).
+    pub home: PathBuf,
+    /// The configuration in force, and whether the last reload worked.
+    pub config: ConfigStatus,
+    /// The mode it is in; `None` without a configuration.
+    pub mode: Option<String>,
+    /// Where messages come from.
+    pub inputs: Vec<PortStatus>,
+    /// Where messages go.
+    pub outputs: Vec<PortStatus>,
+    /// What the engine did.
+    pub engine: EngineCounts,
+    /// Events that watchers had no room for.
+    pub missed_events: u64,
+    /// Every plugin, by id; `log_tail` is empty here.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// Its file.
+    pub path: PathBuf,
+    /// How the last attempt to read it went.
+    pub state: ConfigState,
+    /// Modes it has.
+    pub modes: usize,
+    /// Mappings it has, the global ones included.
+    pub mappings: usize,
+}
+
+/// How the last attempt to read the configuration went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum ConfigState {
+    /// What the file says is in force.
+    Ok,
+    /// The file has errors; what was in force before still is.
+    Failed {
+        /// When that was, in milliseconds since the Unix epoch.
+        since_unix_ms: u64,
+        /// What is wrong, as `midimon check` prints it.
+        diagnostics: String,
+    },
+}
+
+/// One MIDI input or output in use, or waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// The device's alias where the configuration gives one, else the port's name.
+    pub name: String,
+    /// Whether it is there now.
+    pub connected: bool,
+    /// Messages received from it or sent to it.
+    pub messages: u64,
+    /// What else there is to say: why it is not connected, that a replay has ended.
+    pub note: Option<String>,
+}
+
+/// What the engine did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineCounts {
+    /// Messages that came in.
+    pub messages: u64,
+    /// Mappings that fired.
+    pub hits: u64,
+    /// Effects on the outside world that worked.
+    pub effects: u64,
+    /// Effects that did not.
+    pub effects_failed: u64,
+}
+
+/// What a reload brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// The file read.
+    pub path: PathBuf,
+    /// Modes it has.
+    pub modes: usize,
+    /// Mappings it has.
+    pub mappings: usize,
+    /// Things worth a look that are no errors, as `midimon check` prints them.
+    pub warnings: Option<String>,
+}
+
+/// The mode, and those there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeReport {
+    /// The mode in force.
+    pub mode: String,
+    /// All of them, in the order of the configuration.
+    pub modes: Vec<String>,
+}
+
+/// MIDI ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// What messages can come from.
+    pub inputs: Vec<Port>,
+    /// What messages can go to.
+    pub outputs: Vec<Port>,
+}
+
+/// One MIDI port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Its name, as the configuration may write it.
+    pub name: String,
+    /// Whether this daemon uses it.
+    pub in_use: bool,
+}
