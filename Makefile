@@ -1,0 +1,89 @@
+# The only recipe. Everything is built with one profile (release), so that
+# wasmtime is compiled twice and never more: without its compiler for the
+# serving worker, with it for midimon-compile. Never --all-features: that would
+# link the compiler into the serving worker.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TARGET := $(CARGO_TARGET_DIR)
+BIN := $(TARGET)/release
+WASM := $(TARGET)/wasm32-wasip1/release
+# a plugin directory as `[plugins] dir` takes it: the examples, and the fixtures of the tests
+PLUGINS := $(TARGET)/plugins
+FIXTURES := $(TARGET)/fixtures
+DEMO := $(TARGET)/demo
+
+export MIDIMON_BIN_DIR := $(BIN)
+export MIDIMON_PLUGINS_DIR := $(PLUGINS)
+export MIDIMON_FIXTURES_DIR := $(FIXTURES)
+
+CC ?= cc
+PLUGIN_CFLAGS := -std=c99 -O2 -g1 -fPIC -Wall -Wextra -Werror -I plugins/sdk/include
+
+.PHONY: help build plugins run test bench hostile vm lint fuzz clean
+
+help:
+	@echo 'make run      build everything, then play the demo (Ctrl-C stops it)'
+	@echo 'make test     build everything, then run every test'
+	@echo 'make build    the three workers and midimon'
+	@echo 'make plugins  the example plugins, into $(PLUGINS)'
+	@echo 'make hostile  the tests with hostile plugins alone'
+	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI'
+	@echo 'make bench    the benchmarks'
+	@echo 'make lint     formatting and clippy, per feature set'
+	@echo 'make fuzz     every fuzz target for a minute'
+
+build:
+	@scripts/setup build
+	cargo build --release --workspace
+	cargo build --release -p midimon-worker --bin midimon-compile --features compile
+
+# The WASM examples are a workspace of their own: they never build for the host.
+plugins:
+	@scripts/setup build
+	cargo build --release -p echo -p notes -p crashy
+	cargo build --release --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml
+	$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/libecho_c.so plugins/echo-c/echo.c
+	@scripts/install-plugin plugins/echo $(BIN)/libecho.so $(PLUGINS)
+	@scripts/install-plugin plugins/echo-c $(BIN)/libecho_c.so $(PLUGINS)
+	@scripts/install-plugin plugins/notes $(BIN)/libnotes.so $(PLUGINS)
+	@scripts/install-plugin plugins/wasm/echo-wasm $(WASM)/echo_wasm.wasm $(PLUGINS)
+	@scripts/install-plugin plugins/wasm/notes-wasm $(WASM)/notes_wasm.wasm $(PLUGINS)
+	@scripts/install-plugin plugins/crashy $(BIN)/libcrashy.so $(FIXTURES)
+	@scripts/install-plugin plugins/wasm/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
+
+run: build plugins
+	@scripts/demo $(BIN)/midimon $(DEMO) $(PLUGINS)
+
+test: build plugins
+	@scripts/setup test
+	cargo test --release --workspace
+
+hostile: build plugins
+	@scripts/setup test
+	cargo test --release --workspace -- hostile
+
+bench: build plugins
+	cargo bench --workspace
+
+vm: build plugins
+	@scripts/setup vm
+	tests/vm/run
+
+lint:
+	@scripts/setup lint
+	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path plugins/wasm/Cargo.toml
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p midimon-worker --features compile --all-targets -- -D warnings
+	cargo clippy --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml -- -D warnings
+
+fuzz:
+	@scripts/setup fuzz
+	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none "$$target" -- -max_total_time=60; done
+
+clean:
+	cargo clean
