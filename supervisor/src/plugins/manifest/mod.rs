@@ -1,0 +1,374 @@
+//! `plugin.toml`: what a plugin says it is, can do, and wishes for.
+//!
+//! ```toml
+//! schema = 1
+//! id = "notes"
+//! name = "Notes"
+//! version = "1.0.0"
+//! kind = "native"                 # or "wasm"
+//! entry = "libnotes.so"           # a file beside plugin.toml, or one for each target:
+//!                                 # entry = { x86_64-unknown-linux-gnu = "libnotes.so" }
+//! description = "Writes down what was played"
+//! authors = ["A. Player"]
+//! licence = "MIT"
+//!
+//! [[actions]]
+//! name = "note"
+//! description = "Adds a line"
+//! params = [{ name = "text", type = "string", required = true }]
+//! example = { text = "hello" }
+//!
+//! [[capabilities]]
+//! capability = "filesystem"
+//! reason = "keeps notes.txt in its data directory"
+//!
+//! [limits]
+//! memory_mib = 32
+//! ```
+//!
+//! Every text here is a stranger's: its length is bounded and it has no
+//! character that could mislead in a listing or a prompt.
+
+mod action;
+mod ancestor;
+mod walk;
+
+pub use action::{ActionSpec, ParamSpec, ParamType};
+
+use crate::plugins::files::{FileError, open_dir, read_regular};
+use crate::workers::status::PluginKind;
+use midimon_shared::capability::{Capability, CapabilityKind};
+use midimon_shared::limits::InstanceMode;
+use midimon_shared::{Limits, PluginId};
+use semver::Version;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+use walk::{Document, Field, Table};
+
+/// The file's name.
+pub const FILE_NAME: &str = "plugin.toml";
+/// Largest manifest, in bytes.
+pub const MAX_BYTES: u64 = 256 * 1024;
+/// The newest schema this version reads.
+pub const SCHEMA: i64 = 1;
+/// The target triple whose entry is taken from a table of entries.
+pub const TARGET: &str = env!("MIDIMON_TARGET");
+
+/// A plugin's manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Its id.
+    pub id: PluginId,
+    /// Its name for people.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// The oldest midimon it runs with.
+    pub min_midimon: Option<Version>,
+    /// What its code is.
+    pub kind: PluginKind,
+    /// The code's file name, beside the manifest.
+    pub entry: String,
+    /// What it is for, in a line.
+    pub description: String,
+    /// Who wrote it.
+    pub authors: Vec<String>,
+    /// Its licence, best as an SPDX expression.
+    pub licence: Option<String>,
+    /// Where more is said about it.
+    pub homepage: Option<String>,
+    /// What mappings can call; empty when it does not say.
+    pub actions: Vec<ActionSpec>,
+    /// What it asks for.
+    pub capabilities: Vec<CapabilityRequest>,
+    /// The limits it would be content with.
+    pub limits: LimitWishes,
+}
+
+/// One capability and why the plugin wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapabilityRequest {
+    /// What it asks for.
+    pub capability: Capability,
+    /// Why, in its own words.
+    pub reason: String,
+}
+
+/// Limits a plugin would be content with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `Limits`
+pub struct LimitWishes {
+    pub memory_mib: Option<u32>,
+    pub fuel: Option<u64>,
+    pub timeout_ms: Option<u32>,
+    pub queue_depth: Option<u32>,
+    pub max_age_ms: Option<u32>,
+    pub quota_mib: Option<u32>,
+    pub quota_files: Option<u32>,
+    pub instance: Option<InstanceMode>,
+}
+
+impl LimitWishes {
+    /// Lowers `limits` (the defaults with the user's own on top) to what is
+    /// wished; a wish never raises one.
+    pub fn lower(&self, limits: &mut Limits) {
+        let lower = |limit: &mut u32, wish: Option<u32>| *limit = wish.map_or(*limit, |wish| wish.min(*limit));
+        lower(&mut limits.memory_mib, self.memory_mib);
+        lower(&mut limits.timeout_ms, self.timeout_ms);
+        lower(&mut limits.queue_depth, self.queue_depth);
+        lower(&mut limits.max_age_ms, self.max_age_ms);
+        lower(&mut limits.quota_mib, self.quota_mib);
+        lower(&mut limits.quota_files, self.quota_files);
+        match self.fuel {
+            // 0 in `limits` is no limit
+            Some(wish) if limits.fuel == 0 || wish < limits.fuel => limits.fuel = wish,
+            _ => {}
+        }
+        // the stricter of the two: nothing is left behind from call to call
+        if self.instance == Some(InstanceMode::PerCall) {
+            limits.instance = InstanceMode::PerCall;
+        }
+    }
+}
+
+/// One mistake in a manifest and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// Why a manifest is not used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ManifestError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: FileError },
+    #[error("{}: is not UTF-8 text", path.display())]
+    NotText { path: PathBuf },
+    /// Every mistake, in the order of the text.
+    #[error("{}", lines(path, problems))]
+    Invalid { path: PathBuf, problems: Vec<Problem> },
+}
+
+fn lines(path: &Path, problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{}:{problem}", path.display())).collect::<Vec<_>>().join("\n")
+}
+
+impl Manifest {
+    /// Reads `plugin.toml` in a plugin's directory.
+    ///
+    /// # Errors
+    /// See [`ManifestError`]; every message names the file.
+    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+        let path = dir.join(FILE_NAME);
+        let opened = open_dir(dir).map_err(FileError::Io);
+        let bytes = match opened.and_then(|fd| read_regular(fd, FILE_NAME, MAX_BYTES)) {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(ManifestError::File { path, source }),
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&text).map_err(|problems| ManifestError::Invalid { path, problems }),
+            Err(_) => Err(ManifestError::NotText { path }),
+        }
+    }
+
+    /// Reads a manifest's text.
+    ///
+    /// # Errors
+    /// Every mistake in it, never an empty list.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let document = Document::new(text);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            document.report(&error.span().unwrap_or(0..0), error.message());
+        }
+        let manifest = if errors.is_empty() { manifest(&document, Table::new(&document, &root)) } else { None };
+        let problems = document.into_problems();
+        match manifest {
+            Some(manifest) if problems.is_empty() => Ok(manifest),
+            _ => Err(problems),
+        }
+    }
+
+    /// A plugin that is a code file and nothing more: it asks for nothing.
+    #[must_use]
+    pub fn bare(id: PluginId, kind: PluginKind, entry: String) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            version: Version::new(0, 0, 0),
+            min_midimon: None,
+            kind,
+            entry,
+            description: String::new(),
+            authors: Vec::new(),
+            licence: None,
+            homepage: None,
+            actions: Vec::new(),
+            capabilities: Vec::new(),
+            limits: LimitWishes::default(),
+        }
+    }
+}
+
+fn manifest(document: &Document<'_>, mut root: Table<'_>) -> Option<Manifest> {
+    let plugin = root.take("plugin");
+    let min_midimon = root.take("min_midimon").and_then(|field| version(&field));
+    let Some(schema) = root.take("schema") else {
+        match plugin.as_ref().and_then(Field::table) {
+            Some(old) => document.report(&(0..0), ancestor::explain(old)),
+            None => document.report(&(0..0), "`schema = 1` is missing"),
+        }
+        return None;
+    };
+    if let Some(plugin) = plugin {
+        plugin.report("with `schema = 1` the fields stand at the top, not in `[plugin]`");
+    }
+    if schema.integer(1..=i64::MAX)? > SCHEMA {
+        schema.report(match min_midimon {
+            Some(version) => format!("this manifest's schema is newer: needs midimon ≥ {version}"),
+            None => format!("this manifest's schema is newer than {SCHEMA}: needs a newer midimon"),
+        });
+        return None;
+    }
+    if let Some(wanted) = min_midimon.as_ref().filter(|wanted| **wanted > this_version()) {
+        schema.report(format!("needs midimon ≥ {wanted}, this is {}", this_version()));
+    }
+
+    let id = root.require("id").and_then(|field| field.parse());
+    let name = root.require("name").and_then(|field| field.text(80));
+    let version = root.require("version").and_then(|field| version(&field));
+    let kind = root
+        .require("kind")
+        .and_then(|field| field.choice(&[("native", PluginKind::Native), ("wasm", PluginKind::Wasm)]));
+    let entry = root.require("entry").and_then(|field| entry(&field));
+    let description = root.take("description").and_then(|field| field.text(500)).unwrap_or_default();
+    let authors = root.take("authors").map(|field| field.items(32)).unwrap_or_default();
+    let authors = authors.iter().filter_map(|author| author.text(120)).collect();
+    let licence = root.take("licence").and_then(|field| field.text(120));
+    let homepage = root.take("homepage").and_then(|field| field.text(300));
+    let actions = root.take("actions").map(|field| action::actions(&field)).unwrap_or_default();
+    let capabilities = root.take("capabilities").map(|field| capabilities(&field)).unwrap_or_default();
+    let limits = root.take("limits").and_then(|field| field.table()).map(limits).unwrap_or_default();
+    root.finish();
+    Some(Manifest {
+        id: id?,
+        name: name?,
+        version: version?,
+        min_midimon,
+        kind: kind?,
+        entry: entry?,
+        description,
+        authors,
+        licence,
+        homepage,
+        actions,
+        capabilities,
+        limits,
+    })
+}
+
+fn this_version() -> Version {
+    Version::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Version::new(0, 0, 0)) // cannot fail: cargo checked it
+}
+
+fn version(field: &Field<'_>) -> Option<Version> {
+    field.parse()
+}
+
+/// The entry for this target: a plain file name.
+fn entry(field: &Field<'_>) -> Option<String> {
+    if field.is_text() {
+        return file_name(field);
+    }
+    let entries = field.named_texts(32);
+    let names: Vec<_> = entries.iter().map(|(target, entry)| (*target, file_name(entry))).collect();
+    let found = names.into_iter().find(|(target, _)| *target == TARGET);
+    if found.is_none() {
+        field.report(format!("there is no entry for this machine, `{TARGET}`"));
+    }
+    found.and_then(|(_, name)| name)
+}
+
+fn file_name(field: &Field<'_>) -> Option<String> {
+    let name = field.text(128)?;
+    if name.contains(['/', '\\']) || name.starts_with('.') {
+        field.report("`entry` must be the plain name of a file beside plugin.toml");
+        return None;
+    }
+    Some(name)
+}
+
+fn capabilities(field: &Field<'_>) -> Vec<CapabilityRequest> {
+    let mut requests: Vec<CapabilityRequest> = Vec::new();
+    for mut table in field.tables(32) {
+        let named = table.require("capability");
+        let targets = table.take("targets").map(|field| field.items(64));
+        let reason = table.require("reason").and_then(|field| field.text(300));
+        let kind = named.as_ref().and_then(|field| field.text(64));
+        if let (Some(named), Some(kind), Some(reason)) = (named, kind, reason) {
+            let texts: Vec<(&Field<'_>, String)> = match &targets {
+                Some(targets) => {
+                    targets.iter().filter_map(|field| Some((field, format!("{kind}:{}", field.text(256)?)))).collect()
+                }
+                None => vec![(&named, kind)],
+            };
+            for (place, text) in texts {
+                match text.parse::<Capability>() {
+                    Ok(capability) if requests.iter().any(|request| request.capability == capability) => {
+                        place.report(format!("`{capability}` is asked for twice"));
+                    }
+                    Ok(capability) => requests.push(CapabilityRequest { capability, reason: reason.clone() }),
+                    Err(error) => place.report(capability_help(&error.to_string(), &text)),
+                }
+            }
+        }
+        table.finish();
+    }
+    requests
+}
+
+/// In a manifest targets are a list of their own.
+fn capability_help(error: &str, text: &str) -> String {
+    let needs_target = CapabilityKind::ALL.iter().any(|kind| kind.needs_target() && kind.as_str() == text);
+    if needs_target { format!("`{text}` needs `targets = [\"…\"]`") } else { error.to_owned() }
+}
+
+fn limits(mut table: Table<'_>) -> LimitWishes {
+    let mut number = |key, max: u32| {
+        let value = table.take(key).and_then(|field| field.integer(1..=i64::from(max)));
+        value.and_then(|value| u32::try_from(value).ok())
+    };
+    let mut wishes = LimitWishes {
+        memory_mib: number("memory_mib", 65_536),
+        timeout_ms: number("timeout_ms", 3_600_000),
+        queue_depth: number("queue_depth", 4_096),
+        max_age_ms: number("max_age_ms", 3_600_000),
+        quota_mib: number("quota_mib", 1_048_576),
+        quota_files: number("quota_files", 10_000_000),
+        fuel: None,
+        instance: None,
+    };
+    wishes.fuel =
+        table.take("fuel").and_then(|field| field.integer(1..=i64::MAX)).and_then(|fuel| u64::try_from(fuel).ok());
+    wishes.instance = table.take("instance").and_then(|field| {
+        field.choice(&[("persistent", InstanceMode::Persistent), ("per-call", InstanceMode::PerCall)])
+    });
+    table.finish();
+    wishes
+}
+
+#[cfg(test)]
+mod tests;
