@@ -4,6 +4,12 @@
 //! messages mean is none of this module's business.
 
 pub mod device;
+pub mod hardware;
+pub mod hotplug;
 pub mod parser;
+pub mod ports;
+pub mod select;
+pub mod seq;
 
 pub use device::{DeviceRef, DeviceStatus, DeviceTable, MidiSink};
+pub use select::Selection;
