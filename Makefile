@@ -70,7 +70,6 @@ bench: build plugins
 	cargo bench --workspace
 
 vm: build plugins
-	@scripts/setup vm
 	tests/vm/run
 
 lint:

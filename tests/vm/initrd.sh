@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, out, bin_dir; kernel, version by setup.sh
+# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, out, bin_dir, plugins_dir; kernel, version by setup.sh
 # Builds the guest's file system: one uncompressed cpio archive.
 
 # With their arguments, in the order they are loaded.
@@ -76,13 +76,13 @@ add_midimon() {
 		# Line tables are most of their size, and the guest's disk is memory.
 		strip --strip-debug "$tree/opt/midimon/$binary" 2>/dev/null || true
 	done
-	cp -rL "$bin_dir/../plugins" "$tree/opt/midimon/plugins"
+	cp -rL "$plugins_dir" "$tree/opt/midimon/plugins"
 	# Native plugins may be linked to libraries of their own.
 	local plugin
 	while read -r plugin; do
 		add_program "$plugin"
 		rm "$tree$plugin"
-	done < <(find -L "$bin_dir/../plugins" -name '*.so' -exec realpath {} +)
+	done < <(find -L "$plugins_dir" -name '*.so' -exec realpath {} +)
 }
 
 add_tests() {

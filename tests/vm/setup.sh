@@ -1,8 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, root, cache, bin_dir
-# What the test bed needs on the host: packages, the guest's kernel, our binaries.
-
-packages=(qemu-system-x86 alsa-utils cpio kmod xz-utils zstd)
-commands=(qemu-system-x86_64 aplaymidi cpio depmod xz zstd)
+# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, root, cache, out, bin_dir, plugins_dir
+# What the test bed needs on the host: the guest's kernel, our binaries.
 
 require_debian() {
 	local tool
@@ -26,29 +23,7 @@ require_binaries() {
 	for binary in midimon midimon-worker midimon-worker-wasm midimon-compile; do
 		[[ -x $bin_dir/$binary ]] || die "$bin_dir/$binary is missing: run 'make build' first (or set MIDIMON_BIN_DIR)"
 	done
-	[[ -d $bin_dir/../plugins ]] || die "$bin_dir/../plugins is missing: run 'make build' first"
-}
-
-# As root, or with a sudo that asks nothing: installs what is missing. Else says how.
-require_packages() {
-	local tool missing=() as_root=()
-	for tool in "${commands[@]}"; do
-		PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || missing+=("$tool")
-	done
-	PATH=$PATH:/usr/sbin:/sbin
-	((${#missing[@]})) || return 0
-	if ((EUID != 0)); then
-		sudo -n true 2>/dev/null || die "missing: ${missing[*]}. Run this once:" \
-			"  sudo apt-get install --no-install-recommends ${packages[*]}"
-		as_root=(sudo -n)
-	fi
-	echo "tests/vm: installing ${packages[*]}"
-	local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300)
-	# A fresh container has no package lists: fetch them when the first try fails.
-	local install=("${as_root[@]}" "${apt[@]}" install --no-install-recommends "${packages[@]}")
-	"${install[@]}" >"$out/apt.log" 2>&1 && return 0
-	"${as_root[@]}" "${apt[@]}" update >>"$out/apt.log" 2>&1 || true # the install says what is wrong
-	"${install[@]}" >>"$out/apt.log" 2>&1 || die "could not install ${packages[*]}:" "$(tail -5 "$out/apt.log")"
+	[[ -d $plugins_dir ]] || die "$plugins_dir is missing: run 'make plugins' first (or set MIDIMON_PLUGINS_DIR)"
 }
 
 # The packages the newest distribution kernel consists of, one a line.

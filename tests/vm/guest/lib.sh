@@ -112,3 +112,53 @@ keyboard_bytes() {
 	shift
 	amidi -p "hw:keys$keyboard" -S "$*"
 }
+
+# ---- midimon ----
+
+# home_new [USER]: an empty home of that user's (root's without one) for the
+# daemon started next; its configuration comes from standard input.
+home_new() {
+	mm_user=${1:-root}
+	home=$(mktemp -d "/tmp/$mm_user.XXXXXX")
+	cat >"$home/config.toml"
+	chown -R "$mm_user" "$home"
+}
+
+# mm ARGUMENT...: midimon as the home's user.
+mm() { as "$mm_user" midimon --home "$home" "$@"; }
+
+# daemon_start: returns when the daemon answers; its log is $WORK/daemon.log.
+daemon_start() {
+	mm run >>"$WORK/daemon.log" 2>&1 &
+	daemon=$!
+	within 60 mm status >"$WORK/status.first" 2>&1 || {
+		echo "the daemon did not start: $(tail -n 5 "$WORK/daemon.log")"
+		return 1
+	}
+}
+
+# daemon_stop: fails when it does not stop, or says it failed.
+daemon_stop() {
+	mm stop && wait "$daemon"
+}
+
+# worker_count PLUGIN FIELD: a number from that plugin's status.
+worker_count() {
+	mm status --json | tr -d ' \n' | sed 's/"id":"/\n&/g' | grep "^\"id\":\"$1\"" |
+		sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p"
+}
+
+# plugin_did PLUGIN NUMBER: it has answered exactly so many calls well, and no
+# trigger went another way.
+plugin_did() {
+	for field in "done:$2" failed:0 timed_out:0 queue_full:0 too_old:0 not_running:0 in_flight:0; do
+		found=$(worker_count "$1" "${field%:*}")
+		[ "$found" = "${field#*:}" ] || {
+			echo "$1 has ${field%:*} = $found, expected ${field#*:}"
+			return 1
+		}
+	done
+}
+
+# plugin_ready PLUGIN
+plugin_ready() { mm worker inspect "$1" --json | tr -d ' \n' | grep -q '"state":"ready"'; }
