@@ -2,9 +2,22 @@
 //!
 //! [`manager::PluginManager`] is the way in. What lives here must not know
 //! configuration files, MIDI inputs or the control socket.
+//!
+//! A trigger goes through the plugin's [`lane`] on the thread that received the
+//! MIDI bytes. The `pool` thread reads the answers and watches everything else;
+//! what it decides comes from the pure [`lifecycle`] and [`ring`].
 
 pub mod bindings;
 pub mod cause;
+pub mod lane;
 pub mod lifecycle;
+pub mod log;
+mod log_file;
+mod pool;
+mod process;
+pub mod quarantine;
 pub mod ring;
+pub mod spawner;
+pub mod spec;
 pub mod status;
+pub mod waker;

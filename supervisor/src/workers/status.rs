@@ -39,6 +39,31 @@ pub enum WorkerState {
     Disabled,
 }
 
+impl WorkerState {
+    /// As in listings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Sandboxed => "sandboxed",
+            Self::Ready => "ready",
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Backoff => "backoff",
+            Self::Quarantined => "quarantined",
+            Self::Failed => "failed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl std::fmt::Display for WorkerState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
 /// Where triggers went. At every moment
 /// `received = done + failed + timed_out + dropped.* + in_flight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,326 @@
+//! The thread that watches all workers: their events, logs, ends and deadlines.
+//!
+//! One epoll set, never a blocking call on a worker. [`slot`] handles one
+//! worker; here is what they share.
+
+mod slot;
+
+use super::lane::Lane;
+use super::log_file::LogFiles;
+use super::spawner::Spawner;
+use super::spec::PluginSpec;
+use super::status::WorkerStatus;
+use super::waker::Waker;
+use crate::clock::{self, Time};
+use crate::monitor::Monitor;
+use crate::sys::spawn::{Child, SpawnError};
+use midimon_shared::PluginId;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use slot::Slot;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// While calls come in, deadlines are looked at this often at least.
+const ACTIVE_SCAN: Duration = Duration::from_millis(50);
+/// How long after the last call that goes on.
+const ACTIVE_FOR: Duration = Duration::from_secs(2);
+/// How often idle workers are pinged, all together.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// Events taken from the kernel at once.
+const BATCH: usize = 64;
+
+/// What other threads ask of the pool.
+pub(super) enum Request {
+    /// Add a plugin, or replace it, and start it unless `quarantined` says why not.
+    Install { spec: Box<PluginSpec>, lane: Arc<Lane>, quarantined: Option<String> },
+    /// Stop a plugin and forget it.
+    Remove(PluginId),
+    /// Start a plugin, or stop it first when it runs. Answers whether it is known.
+    Restart(PluginId, Sender<bool>),
+    /// A process was started, or not.
+    Spawned { token: Token, ends: Box<super::process::Ends>, result: Result<Child, SpawnError> },
+    /// What can be said about all plugins.
+    Status(Sender<Vec<WorkerStatus>>),
+    /// Log lines of a plugin from a number on, and the next number.
+    Log(PluginId, u64, Sender<Option<(Vec<String>, u64)>>),
+    /// Stop all workers; answers when the last one has ended.
+    Shutdown(Sender<()>),
+}
+
+/// Where requests go in; wakes the pool.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    sender: Sender<Request>,
+    pub waker: Arc<Waker>,
+}
+
+impl Requests {
+    pub fn send(&self, request: Request) {
+        // a pool that has ended needs no requests
+        let _ = self.sender.send(request);
+        self.waker.wake();
+    }
+
+    /// Sends a request and waits for its answer; `None` when the pool has ended.
+    pub fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> Option<T> {
+        let (sender, receiver) = channel();
+        self.send(request(sender));
+        receiver.recv().ok()
+    }
+}
+
+/// Which worker an epoll event is about, and which life of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    slot: u16,
+    generation: u32,
+}
+
+/// Which descriptor of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Events,
+    Commands,
+    Log,
+    Requests,
+    Exit,
+}
+
+impl Source {
+    const ALL: [Self; 5] = [Self::Events, Self::Commands, Self::Log, Self::Requests, Self::Exit];
+}
+
+const WAKER: u64 = u64::MAX;
+
+impl Token {
+    const fn data(self, source: Source) -> u64 {
+        (self.generation as u64) << 32 | (self.slot as u64) << 8 | source as u64
+    }
+
+    fn from_data(data: u64) -> Option<(Self, Source)> {
+        let source = *Source::ALL.get((data & 0xFF) as usize)?;
+        Some((Self { slot: (data >> 8) as u16, generation: (data >> 32) as u32 }, source))
+    }
+}
+
+/// What every slot needs.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub epoll: Epoll,
+    pub requests: Requests,
+    pub spawner: Spawner,
+    pub programs: PathBuf,
+    pub quarantine: super::quarantine::Quarantine,
+    pub logs: Option<LogFiles>,
+    pub monitor: Arc<Monitor>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pool {
+    shared: Shared,
+    receiver: Receiver<Request>,
+    slots: Vec<Slot>,
+    by_id: HashMap<PluginId, usize>,
+    active_until: Time,
+    next_scan: Time,
+    next_ping: Time,
+    stopping: Vec<Sender<()>>,
+}
+
+impl Pool {
+    /// A pool without workers, and the way to ask it.
+    ///
+    /// # Errors
+    /// A descriptor cannot be made.
+    pub fn new(
+        spawner: Spawner,
+        programs: PathBuf,
+        quarantine: super::quarantine::Quarantine,
+        logs: Option<LogFiles>,
+        monitor: Arc<Monitor>,
+    ) -> Result<(Self, Requests), Errno> {
+        let (sender, receiver) = channel();
+        let requests = Requests { sender, waker: Arc::new(Waker::new()?) };
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
+        let shared = Shared { epoll, requests: requests.clone(), spawner, programs, quarantine, logs, monitor };
+        let now = clock::now();
+        let pool = Self {
+            shared,
+            receiver,
+            slots: Vec::new(),
+            by_id: HashMap::new(),
+            active_until: now,
+            next_scan: now,
+            next_ping: now + PING_EVERY,
+            stopping: Vec::new(),
+        };
+        Ok((pool, requests))
+    }
+
+    /// Runs until [`Request::Shutdown`] is carried out.
+    pub fn run(mut self) {
+        while self.run_once(None) {}
+    }
+
+    /// Waits for events, `at_most` so long, and handles them. False once shut down.
+    pub fn run_once(&mut self, at_most: Option<Duration>) -> bool {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let wait = self.wait(clock::now());
+        let wait = at_most.map_or(wait, |limit| wait.min(limit));
+        let count = self.shared.epoll.wait(&mut events, timeout(wait)).unwrap_or(0);
+        self.shared.requests.waker.unpark();
+        let now = clock::now();
+        for event in &events[..count] {
+            if event.data() == WAKER {
+                self.woken(now);
+            } else if let Some((token, source)) = Token::from_data(event.data()) {
+                self.handle(now, token, source);
+            }
+        }
+        if now >= self.next_scan {
+            self.scan(now);
+        }
+        !self.is_finished()
+    }
+
+    /// How long nothing needs to be looked at. Before a long wait, calls that were
+    /// written meanwhile are looked for once more: after this, they wake us.
+    fn wait(&mut self, now: Time) -> Duration {
+        if now >= self.active_until {
+            self.shared.requests.waker.park();
+            if self.slots.iter().any(Slot::is_busy) {
+                self.shared.requests.waker.unpark();
+                self.stay_active(now);
+            }
+        }
+        self.next_scan.since(now)
+    }
+
+    fn stay_active(&mut self, now: Time) {
+        self.active_until = now + ACTIVE_FOR;
+        self.next_scan = self.next_scan.min(now + ACTIVE_SCAN);
+    }
+
+    fn handle(&mut self, now: Time, token: Token, source: Source) {
+        let Some(slot) = self.slots.get_mut(usize::from(token.slot)) else { return };
+        if slot.generation() != token.generation {
+            return; // an event of a process that ended a moment ago
+        }
+        match source {
+            Source::Events => {
+                slot.read_events(&mut self.shared, now);
+                self.stay_active(now);
+            }
+            Source::Commands => slot.write_commands(now),
+            Source::Log => slot.read_log(&mut self.shared, now),
+            Source::Requests => slot.read_request(&mut self.shared),
+            Source::Exit => slot.read_exit(&mut self.shared, now),
+        }
+        self.next_scan = self.next_scan.min(slot_timer(&self.slots[usize::from(token.slot)], now));
+    }
+
+    fn woken(&mut self, now: Time) {
+        self.shared.requests.waker.clear();
+        while let Ok(request) = self.receiver.try_recv() {
+            self.request(now, request);
+        }
+        for slot in &mut self.slots {
+            slot.write_commands(now);
+        }
+        self.stay_active(now);
+        self.next_scan = now;
+    }
+
+    fn request(&mut self, now: Time, request: Request) {
+        match request {
+            Request::Install { spec, lane, quarantined } => self.install(now, *spec, lane, quarantined),
+            Request::Remove(id) => {
+                if let Some(&index) = self.by_id.get(&id) {
+                    self.slots[index].remove(&mut self.shared, now);
+                }
+            }
+            Request::Restart(id, reply) => {
+                let slot = self.by_id.get(&id).map(|&index| &mut self.slots[index]).filter(|slot| !slot.is_removed());
+                let _ = reply.send(slot.is_some());
+                if let Some(slot) = slot {
+                    slot.start(&mut self.shared, now);
+                }
+            }
+            Request::Spawned { token, ends, result } => {
+                if let Some(slot) = self.slots.get_mut(usize::from(token.slot)) {
+                    slot.spawned(&mut self.shared, now, token.generation, *ends, result);
+                }
+            }
+            Request::Status(reply) => {
+                let shown = self.slots.iter().filter(|slot| !slot.is_removed());
+                let _ = reply.send(shown.map(|slot| slot.status(now)).collect());
+            }
+            Request::Log(id, from, reply) => {
+                let slot = self.by_id.get(&id).map(|&index| &self.slots[index]);
+                let _ = reply.send(slot.map(|slot| slot.log_since(from)));
+            }
+            Request::Shutdown(reply) => {
+                self.stopping.push(reply);
+                for slot in &mut self.slots {
+                    slot.remove(&mut self.shared, now);
+                }
+            }
+        }
+    }
+
+    fn install(&mut self, now: Time, spec: PluginSpec, lane: Arc<Lane>, quarantined: Option<String>) {
+        if let Some(&index) = self.by_id.get(&spec.id) {
+            self.slots[index].replace(&mut self.shared, now, spec);
+            return;
+        }
+        let index = self.slots.len();
+        let Ok(number) = u16::try_from(index) else { return };
+        self.by_id.insert(spec.id.clone(), index);
+        self.slots.push(Slot::new(number, spec, lane, quarantined.clone()));
+        if quarantined.is_none() {
+            self.slots[index].start(&mut self.shared, now);
+        }
+    }
+
+    /// Looks at every deadline.
+    fn scan(&mut self, now: Time) {
+        let ping = now >= self.next_ping;
+        if ping {
+            self.next_ping = now + PING_EVERY;
+        }
+        for slot in &mut self.slots {
+            slot.scan(&mut self.shared, now, ping);
+        }
+        let timers = self.slots.iter().map(|slot| slot_timer(slot, now)).min();
+        self.next_scan = timers.map_or(self.next_ping, |timer| timer.min(self.next_ping));
+        if now < self.active_until {
+            self.next_scan = self.next_scan.min(now + ACTIVE_SCAN);
+        }
+    }
+
+    fn is_finished(&mut self) -> bool {
+        if self.stopping.is_empty() || self.slots.iter().any(Slot::has_process) {
+            return false;
+        }
+        for reply in self.stopping.drain(..) {
+            let _ = reply.send(());
+        }
+        true
+    }
+}
+
+fn slot_timer(slot: &Slot, now: Time) -> Time {
+    slot.next_timer().unwrap_or(now + Duration::from_secs(3600))
+}
+
+/// Rounded up, so that a deadline has passed when the wait ends.
+fn timeout(wait: Duration) -> EpollTimeout {
+    let millis = wait.as_nanos().div_ceil(1_000_000).min(60_000);
+    EpollTimeout::try_from(i32::try_from(millis).unwrap_or(60_000)).unwrap_or(EpollTimeout::ZERO)
+}

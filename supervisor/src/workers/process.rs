@@ -1,0 +1,170 @@
+//! A worker's process seen from the supervisor: its pipes, and what we know of its end.
+
+use super::cause::{EndCause, KillReason};
+use super::spec::PluginSpec;
+use crate::clock::Time;
+use crate::sys::pidfd::PidFd;
+use crate::sys::proc_status::ProcStatus;
+use crate::sys::spawn::{Child, SpawnSpec};
+use midimon_shared::exit::WorkerExit;
+use midimon_shared::pipe::{ReadEnd, WriteEnd};
+use midimon_shared::protocol::{Command, Event};
+use midimon_shared::spawn::SpawnArgs;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+use nix::unistd::{Uid, pipe2};
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+/// Open files a worker may have.
+const NOFILE: u64 = 64;
+/// From the first byte of a frame to its last.
+pub(super) const FRAME_LIMIT: Duration = Duration::from_secs(2);
+/// From the end of the event pipe to the end of the process.
+pub(super) const CLOSED_LIMIT: Duration = Duration::from_millis(250);
+/// From a ping to its answer.
+pub(super) const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Our ends of the pipes to a worker that is being started.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub commands: WriteEnd<Command>,
+    pub events: ReadEnd<Event>,
+    pub log: File,
+    pub requests: OwnedFd,
+}
+
+/// A started worker.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub pid: i32,
+    pub pidfd: PidFd,
+    /// Until the lane takes it.
+    pub commands: Option<WriteEnd<Command>>,
+    pub events: ReadEnd<Event>,
+    pub log: File,
+    pub requests: OwnedFd,
+    /// When the first byte of an unfinished frame came.
+    pub partial_since: Option<Time>,
+    /// When its event pipe ended.
+    pub closed_since: Option<Time>,
+    /// The ping that has no answer yet.
+    pub ping: Option<(u64, Time)>,
+    pub kill: Option<KillReason>,
+    pub denied: Option<u32>,
+    pub out_of_memory: Option<u64>,
+}
+
+/// What to start for a plugin, and our ends of its pipes.
+pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, Ends), Errno> {
+    let (commands_theirs, commands) = pipe2(OFlag::O_CLOEXEC)?;
+    let (events, events_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (requests, requests_theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    for ours in [commands.as_fd(), events.as_fd(), log.as_fd(), requests.as_fd()] {
+        fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    let log_again = log_theirs.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+    let arguments = SpawnArgs {
+        plugin: spec.id.clone(),
+        parent_pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
+        memory_bytes: u64::from(spec.limits.memory_mib) * 1024 * 1024,
+        nofile: NOFILE,
+        fsize_bytes: u64::from(spec.limits.quota_mib) * 1024 * 1024,
+    };
+    let spawn = SpawnSpec {
+        program: programs.join(spec.program()),
+        arguments: arguments.to_argv(),
+        descriptors: vec![log_theirs, log_again, commands_theirs, events_theirs, requests_theirs],
+    };
+    let ends = Ends { commands: WriteEnd::new(commands), events: ReadEnd::new(events), log: File::from(log), requests };
+    Ok((spawn, ends))
+}
+
+impl Process {
+    pub fn new(child: Child, ends: Ends) -> Self {
+        Self {
+            pid: child.pid.as_raw(),
+            pidfd: child.pidfd,
+            commands: Some(ends.commands),
+            events: ends.events,
+            log: ends.log,
+            requests: ends.requests,
+            partial_since: None,
+            closed_since: None,
+            ping: None,
+            kill: None,
+            denied: None,
+            out_of_memory: None,
+        }
+    }
+
+    /// Looks at the sandbox from outside: catches our mistakes, not a liar,
+    /// since no code of the plugin has run yet.
+    pub fn check_sandbox(&self) -> Result<(), String> {
+        let status = ProcStatus::read(self.pid).map_err(|error| {
+            format!("/proc/{}/status cannot be read ({error}); is /proc mounted with hidepid?", self.pid)
+        })?;
+        if !status.no_new_privs {
+            return Err("no_new_privs is not set".to_owned());
+        }
+        if status.threads != 1 {
+            return Err(format!("{} threads instead of 1", status.threads));
+        }
+        if status.cap_effective != 0 || (Uid::effective().is_root() && status.cap_bounding != 0) {
+            return Err(format!("capabilities {:#x}, bounding set {:#x}", status.cap_effective, status.cap_bounding));
+        }
+        Ok(())
+    }
+
+    /// Passes the descriptor of the plugin's code.
+    pub fn send_code(&self, code: &OwnedFd) -> Result<(), Errno> {
+        let fds = [code.as_raw_fd()];
+        let message = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(self.requests.as_raw_fd(), &[IoSlice::new(&[0])], &message, MsgFlags::MSG_DONTWAIT, None)?;
+        Ok(())
+    }
+
+    /// Kills the process; the first reason counts.
+    pub fn kill(&mut self, reason: KillReason) {
+        self.kill.get_or_insert(reason);
+        // an error would mean it has ended already, and its pidfd says so
+        let _ = self.pidfd.signal(Signal::SIGKILL);
+    }
+
+    /// Why it ended, from everything that is known.
+    pub fn cause(&self, end: EndCause, peak_kib: u64, limit_kib: u64, log_tail: &[&str]) -> EndCause {
+        if let Some(reason) = &self.kill {
+            return EndCause::Killed(reason.clone());
+        }
+        if let Some(requested) = self.out_of_memory {
+            return EndCause::OutOfMemory(format!("{requested} bytes more were asked for (limit {limit_kib} KiB)"));
+        }
+        if let Some(number) = self.denied {
+            return EndCause::ForbiddenCall(Some(number));
+        }
+        match end {
+            EndCause::Signaled { signal: Signal::SIGABRT, .. } if let Some(line) = allocator_message(log_tail) => {
+                EndCause::OutOfMemory(format!("{line} (limit {limit_kib} KiB)"))
+            }
+            EndCause::Signaled { signal, .. } => EndCause::Signaled { signal, memory: Some((peak_kib, limit_kib)) },
+            end => end,
+        }
+    }
+}
+
+/// What Rust's allocator says before it aborts.
+fn allocator_message<'a>(log_tail: &[&'a str]) -> Option<&'a str> {
+    log_tail.iter().rev().take(3).copied().find(|line| line.starts_with("memory allocation of "))
+}
+
+/// An exit code of a worker program, in words.
+pub(super) fn exit_sentence(code: i32) -> Option<&'static str> {
+    WorkerExit::from_code(code).filter(|exit| *exit != WorkerExit::Done).map(WorkerExit::sentence)
+}

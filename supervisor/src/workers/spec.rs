@@ -1,0 +1,57 @@
+//! What a worker is to run, ready to be started at any moment.
+
+use super::status::{Origin, PluginKind};
+use midimon_shared::protocol::{CodeKind, Load};
+use midimon_shared::{Limits, PluginId};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One plugin, verified and loaded into memory.
+#[derive(Clone, Debug)]
+pub struct PluginSpec {
+    /// Its id.
+    pub id: PluginId,
+    /// Its name for people.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What its code is.
+    pub kind: PluginKind,
+    /// Where it comes from, as shown in listings.
+    pub origin: Origin,
+    /// A sealed memfd with its code (for WASM: compiled); restarts use it again.
+    pub code: Arc<OwnedFd>,
+    /// Its data directory, when it may have one.
+    pub data_dir: Option<PathBuf>,
+    /// Its settings, a JSON object.
+    pub settings: String,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+impl PluginSpec {
+    /// The worker program's file name.
+    #[must_use]
+    pub const fn program(&self) -> &'static str {
+        match self.kind {
+            PluginKind::Native => "midimon-worker",
+            PluginKind::Wasm => "midimon-worker-wasm",
+        }
+    }
+
+    /// The message that makes a worker load it.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            plugin: self.id.clone(),
+            kind: match self.kind {
+                PluginKind::Native => CodeKind::Native,
+                PluginKind::Wasm => CodeKind::WasmCore,
+            },
+            data_dir: self.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            settings: self.settings.clone(),
+            limits: (&self.limits).into(),
+        }
+    }
+}
