@@ -41,10 +41,9 @@ build:
 	cargo build --release --workspace
 	cargo build --release -p midimon-worker --bin midimon-compile --features compile
 
-# The WASM examples are a workspace of their own: they never build for the host.
-plugins:
-	@scripts/setup build
-	cargo build --release -p echo -p notes -p crashy
+# Native examples are built with the workspace; the WASM ones are a workspace of
+# their own and never build for the host.
+plugins: build
 	cargo build --release --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml
 	$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/libecho_c.so plugins/echo-c/echo.c
 	@scripts/install-plugin plugins/echo $(BIN)/libecho.so $(PLUGINS)
@@ -52,24 +51,30 @@ plugins:
 	@scripts/install-plugin plugins/notes $(BIN)/libnotes.so $(PLUGINS)
 	@scripts/install-plugin plugins/wasm/echo-wasm $(WASM)/echo_wasm.wasm $(PLUGINS)
 	@scripts/install-plugin plugins/wasm/notes-wasm $(WASM)/notes_wasm.wasm $(PLUGINS)
-	@scripts/install-plugin plugins/crashy $(BIN)/libcrashy.so $(FIXTURES)
-	@scripts/install-plugin plugins/wasm/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/crashy $(BIN)/libcrashy.so $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/leaky-wasm $(WASM)/leaky_wasm.wasm $(FIXTURES)
+	@for fixture in no-export old-abi hanging-constructor; do \
+		$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/fixture.so tests/fixtures/$$fixture/plugin.c; \
+		scripts/install-plugin tests/fixtures/$$fixture $(BIN)/fixture.so $(FIXTURES); \
+	done
 
-run: build plugins
+run: plugins
 	@scripts/demo $(BIN)/midimon $(DEMO) $(PLUGINS)
 
-test: build plugins
+test: plugins
 	@scripts/setup test
 	cargo test --release --workspace
 
-hostile: build plugins
+hostile: plugins
 	@scripts/setup test
 	cargo test --release --workspace -- hostile
 
-bench: build plugins
+bench: plugins
 	cargo bench --workspace
 
-vm: build plugins
+# installs what it needs by itself
+vm: plugins
 	tests/vm/run
 
 lint:

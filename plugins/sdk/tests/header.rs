@@ -1,0 +1,62 @@
+//! The Rust and the C side of the interface are the same, byte for byte.
+
+use midimon_plugin::ffi::{Call, Context, Host, Metadata, Parameter, Plugin, Str};
+use std::fmt::Write as _;
+use std::mem::offset_of;
+use std::process::Command;
+
+macro_rules! layout {
+    ($c:literal, $rust:ty { $($field:ident),* }) => {
+        ($c, size_of::<$rust>(), vec![$((stringify!($field), offset_of!($rust, $field))),*])
+    };
+}
+
+#[test]
+fn every_field_lies_where_the_header_has_it() {
+    let layouts = [
+        layout!("midimon_str", Str { data, len }),
+        layout!("midimon_host", Host { struct_size, abi_version, log, data_dir, answer, fail }),
+        layout!("midimon_metadata", Metadata { struct_size, reserved, name, version, description }),
+        layout!(
+            "midimon_context",
+            Context {
+                struct_size,
+                trigger,
+                velocity,
+                current_mode,
+                timestamp_ms,
+                monotonic_ns,
+                mode_name,
+                device,
+                message,
+                message_len,
+                reserved
+            }
+        ),
+        layout!("midimon_parameter", Parameter { name, value }),
+        layout!(
+            "midimon_call",
+            Call { struct_size, reserved, action, params_json, parameters, parameter_count, context }
+        ),
+        layout!("midimon_plugin", Plugin { abi_version, struct_size, describe, init, handle, shutdown }),
+    ];
+    // the C compiler itself says whether they agree
+    let mut source = String::from("#include <midimon_plugin.h>\n#define SAME(a, b) _Static_assert((a) == (b), #a)\n");
+    writeln!(source, "SAME(MIDIMON_ABI_VERSION, {});", midimon_plugin::ffi::ABI_VERSION).unwrap();
+    writeln!(source, "SAME(MIDIMON_OK, {});", midimon_plugin::ffi::OK).unwrap();
+    for (name, size, fields) in layouts {
+        writeln!(source, "SAME(sizeof({name}), {size});").unwrap();
+        for (field, offset) in fields {
+            writeln!(source, "SAME(offsetof({name}, {field}), {offset});").unwrap();
+        }
+    }
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("layout.c");
+    std::fs::write(&file, source).unwrap();
+    let compiled = Command::new("cc")
+        .args(["-std=c11", "-fsyntax-only", "-Wall", "-Werror"])
+        .arg(concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include"))
+        .arg(file)
+        .output()
+        .expect("a C compiler named cc");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+}
