@@ -166,6 +166,13 @@ impl Home {
         self.log_base().join("logs")
     }
 
+    /// What the daemon prints when it runs in the background. No plugin id begins
+    /// with an underscore, so no plugin can write lines here.
+    #[must_use]
+    pub fn daemon_log(&self) -> PathBuf {
+        self.logs_dir().join("_daemon.log")
+    }
+
     /// What the daemon remembers between runs.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {

@@ -1,1 +1,176 @@
-//! TODO
+//! The command line: one file a command family. Commands parse, ask the daemon
+//! or run it, and print; what is printed comes from pure functions.
+
+mod control;
+mod events;
+mod logs;
+pub mod output;
+mod ports;
+mod run;
+pub mod safe_text;
+mod start;
+mod status;
+pub mod table;
+pub mod units;
+mod worker;
+mod worker_view;
+
+use crate::control::client::{Client, ClientError};
+use crate::home::{Home, HomeError};
+use clap::{Parser, Subcommand};
+use output::{Colour, Look, Output};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  midimon start                          run in the background
+  midimon status                         what runs, what it did, what went wrong
+  midimon run --watch                    run here and see every note
+  midimon replay song.mid                play a file through your mappings
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon";
+
+/// Turns MIDI controllers into macro pads; plugins run in sandboxed processes of their own.
+#[derive(Debug, Parser)]
+#[command(name = "midimon", version, after_help = EXAMPLES, propagate_version = true)]
+struct Cli {
+    /// Keep all files in DIR (also: MIDIMON_HOME)
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run here, until Ctrl-C
+    Run(run::Run),
+    /// Run in the background
+    Start(start::Start),
+    /// Stop the daemon and wait until it is gone
+    Stop(start::Stop),
+    /// Show what runs, what it did, and what went wrong
+    Status(status::Status),
+    /// Read the configuration again
+    Reload(control::Reload),
+    /// Release every key and note, silence every output
+    Panic(control::Panic),
+    /// Show or change the mode
+    Mode(control::Mode),
+    /// List MIDI ports
+    Ports(ports::Ports),
+    /// Watch notes, mappings and plugins' answers as they happen
+    Monitor(events::Monitor),
+    /// Play a MIDI file through the mappings and plugins, then end
+    Replay(run::Replay),
+    /// Show the daemon's and the plugins' logs
+    Logs(logs::Logs),
+    /// List, inspect and restart plugins' workers
+    Worker(worker::Worker),
+}
+
+/// What every command is given.
+struct Context {
+    home: Home,
+    out: Output,
+}
+
+impl Context {
+    fn connect(&self) -> Result<Client, CliError> {
+        Ok(Client::connect(&self.home)?)
+    }
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The daemon could not be asked or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Standard output is closed or full.
+    #[error("cannot print: {0}")]
+    Output(io::Error),
+    /// Anything else, as a sentence.
+    #[error("{0}")]
+    Failed(String),
+    /// It failed, and everything about it is printed already.
+    #[error("failed")]
+    Reported,
+}
+
+impl CliError {
+    /// Says so where there is something to say.
+    fn report(&self) -> ExitCode {
+        match self {
+            // whoever read the output has seen enough
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Reported => {}
+            error => {
+                let look = Look { coloured: output::coloured_stderr(), width: 80 };
+                eprintln!("{} {}", look.paint(Colour::Bad, "error:"), safe_text::safe_lines(&error.to_string()));
+            }
+        }
+        match self {
+            Self::Client(ClientError::NoDaemon) => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The program: parses the command line, runs the command, returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let context = Context { home: Home::resolve(cli.home.as_deref())?, out: Output::stdout() };
+    match cli.command {
+        Command::Run(command) => command.execute(&context),
+        Command::Start(command) => command.execute(&context),
+        Command::Stop(command) => command.execute(&context),
+        Command::Status(command) => command.execute(&context),
+        Command::Reload(command) => command.execute(&context),
+        Command::Panic(command) => command.execute(&context),
+        Command::Mode(command) => command.execute(&context),
+        Command::Ports(command) => command.execute(&context),
+        Command::Monitor(command) => command.execute(&context),
+        Command::Replay(command) => command.execute(&context),
+        Command::Logs(command) => command.execute(&context),
+        Command::Worker(command) => command.execute(&context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_home_can_stand_before_or_after_the_command() {
+        for arguments in [["midimon", "--home", "/h", "status"], ["midimon", "status", "--home", "/h"]] {
+            assert_eq!(Cli::try_parse_from(arguments).unwrap().home, Some("/h".into()));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What `status` and its relatives say, for people and programs.
 
+use crate::midi::ports::{InputPort, OutputPort, PortList};
 use crate::workers::status::WorkerStatus;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -107,13 +108,15 @@ pub struct ModeReport {
     pub modes: Vec<String>,
 }
 
-/// MIDI ports.
+/// The machine's MIDI ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ports {
     /// What messages can come from.
     pub inputs: Vec<Port>,
     /// What messages can go to.
     pub outputs: Vec<Port>,
+    /// Why the configuration's choice of inputs cannot be met, or not completely.
+    pub problem: Option<String>,
 }
 
 /// One MIDI port.
@@ -121,6 +124,27 @@ pub struct Ports {
 pub struct Port {
     /// Its name, as the configuration may write it.
     pub name: String,
-    /// Whether this daemon uses it.
-    pub in_use: bool,
+    /// ALSA's `client:port`, given anew at every plug-in.
+    pub address: String,
+    /// Whether an input is, or would be, listened to; `None` for outputs.
+    pub used: Option<bool>,
+    /// Why, or why not; empty for outputs.
+    pub why: String,
+}
+
+impl From<PortList> for Ports {
+    fn from(list: PortList) -> Self {
+        let input = |port: InputPort| Port {
+            name: port.name,
+            address: port.address,
+            used: Some(port.used),
+            why: port.why.to_owned(),
+        };
+        let output = |port: OutputPort| Port { name: port.name, address: port.address, used: None, why: String::new() };
+        Self {
+            inputs: list.inputs.into_iter().map(input).collect(),
+            outputs: list.outputs.into_iter().map(output).collect(),
+            problem: list.problem,
+        }
+    }
 }

@@ -259,7 +259,7 @@ impl Lane {
     /// Drops what has waited too long while no worker can take it.
     pub(super) fn expire(&self, now: Time) {
         let mut inner = self.lock();
-        if !inner.is_open() {
+        if inner.channel.as_ref().is_none_or(|channel| !channel.open) {
             inner.ring.expire(now);
         }
     }
@@ -298,10 +298,13 @@ impl Lane {
         self.lock().ring.is_busy()
     }
 
-    /// When the oldest trigger that waits for a worker becomes too old.
-    pub(super) fn expiry(&self) -> Option<Time> {
+    /// Whether something waits to be written.
+    pub(super) fn is_blocked(&self) -> bool {
         let inner = self.lock();
-        if inner.is_open() { None } else { inner.ring.expiry() }
+        inner
+            .channel
+            .as_ref()
+            .is_some_and(|channel| !channel.backlog.is_empty() || (channel.open && inner.ring.has_unwritten()))
     }
 
     /// The action behind a binding.
@@ -335,10 +338,6 @@ impl Lane {
 }
 
 impl Inner {
-    fn is_open(&self) -> bool {
-        self.channel.as_ref().is_some_and(|channel| channel.open)
-    }
-
     fn accept(&mut self, now: Time, route: Route, stamp: TriggerStamp, waiter: Option<SyncSender<CallEnd>>) {
         self.next_ticket += 1;
         self.ring.accept(now, route, stamp, self.running, waiter);

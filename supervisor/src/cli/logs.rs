@@ -1,0 +1,249 @@
+//! `logs`: what the daemon and the plugins wrote, with or without a daemon.
+
+use super::output::{Colour, Look};
+use super::safe_text::safe_text;
+use super::{CliError, Context};
+use clap::Args;
+use midimon_shared::PluginId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often files are looked at while following.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Bytes from a file's end that are looked at for its last lines.
+const TAIL: u64 = 256 * 1024;
+
+/// Longest line that is put together while following, in bytes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// What the daemon's own log is called in listings.
+const DAEMON: &str = "midimon";
+
+/// `midimon logs`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A daemon that runs in the foreground prints its own log there, and not here.
+
+Examples:
+  midimon logs                 the last lines of every log
+  midimon logs echo --follow   one plugin's, as they come
+  midimon logs --daemon -n 100")]
+pub struct Logs {
+    /// One plugin's id
+    name: Option<PluginId>,
+    /// The daemon's own log only
+    #[arg(long, conflicts_with = "name")]
+    daemon: bool,
+    /// Lines of each log
+    #[arg(long, short = 'n', default_value_t = 20)]
+    lines: usize,
+    /// Go on as lines are written; ends with Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// Print a line of JSON for each line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    log: &'a str,
+    line: &'a str,
+}
+
+impl Logs {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
+        let mut followed: BTreeMap<String, Log> = BTreeMap::new();
+        let files = self.files(context)?;
+        if files.is_empty() && !self.follow {
+            let whose = self.name.as_ref().map_or_else(String::new, |name| format!(" of '{name}'"));
+            return Err(CliError::Failed(format!("no log{whose} in '{}'", context.home.logs_dir().display())));
+        }
+        for (name, path) in files {
+            let (log, lines) = Log::open_at_tail(&path, self.lines).map_err(|error| unreadable(&path, &error))?;
+            self.print(context, &name, &lines)?;
+            followed.insert(name, log);
+        }
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
+            std::thread::sleep(POLL);
+            for (name, path) in self.files(context)? {
+                let log = followed.entry(name.clone()).or_default();
+                let lines = log.new_lines(&path).map_err(|error| unreadable(&path, &error))?;
+                self.print(context, &name, &lines)?;
+            }
+        }
+    }
+
+    /// The logs asked for that exist, by the name they are listed under.
+    fn files(&self, context: &Context) -> Result<Vec<(String, PathBuf)>, CliError> {
+        let directory = context.home.logs_dir();
+        let mut files = Vec::new();
+        if let Some(id) = &self.name {
+            files.push((id.to_string(), directory.join(format!("{id}.log"))));
+        } else {
+            files.push((DAEMON.to_owned(), context.home.daemon_log()));
+        }
+        if self.name.is_none() && !self.daemon {
+            let entries = match std::fs::read_dir(&directory) {
+                Ok(entries) => entries.collect::<io::Result<Vec<_>>>(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+            let names =
+                entries.map_err(|error| unreadable(&directory, &error))?.into_iter().map(|entry| entry.file_name());
+            let mut ids: Vec<PluginId> =
+                names.filter_map(|name| name.to_str()?.strip_suffix(".log")?.parse().ok()).collect();
+            ids.sort();
+            files.extend(ids.into_iter().map(|id| (id.to_string(), directory.join(format!("{id}.log")))));
+        }
+        files.retain(|(_, path)| path.is_file());
+        Ok(files)
+    }
+
+    fn print(&self, context: &Context, log: &str, lines: &[String]) -> Result<(), CliError> {
+        let alone = self.name.is_some() || self.daemon;
+        let text: String = lines.iter().map(|line| self.render(log, line, alone, &context.out.look)).collect();
+        if text.is_empty() { Ok(()) } else { context.out.print(&text) }
+    }
+
+    fn render(&self, log: &str, line: &str, alone: bool, look: &Look) -> String {
+        if self.json {
+            // cannot fail: two strings
+            return serde_json::to_string(&Entry { log, line }).unwrap_or_default() + "\n";
+        }
+        let line = safe_text(line);
+        if alone { format!("{line}\n") } else { format!("{} {line}\n", look.paint(Colour::Strong, &format!("{log}:"))) }
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    CliError::Failed(format!("cannot read '{}': {error}", path.display()))
+}
+
+/// A file that grows and is put aside for a new one now and then.
+#[derive(Debug, Default)]
+struct Log {
+    file: Option<File>,
+    partial: Vec<u8>,
+}
+
+impl Log {
+    /// The last lines of a log (and of the one put aside before it), ready to follow.
+    fn open_at_tail(path: &Path, wanted: usize) -> io::Result<(Self, Vec<String>)> {
+        let mut file = File::open(path)?;
+        let mut lines = last_lines(&mut file, wanted)?;
+        if lines.len() < wanted
+            && let Ok(mut older) = File::open(path.with_extension("log.1"))
+        {
+            let before = last_lines(&mut older, wanted - lines.len())?;
+            lines.splice(0..0, before);
+        }
+        Ok((Self { file: Some(file), partial: Vec::new() }, lines))
+    }
+
+    /// Complete lines written since the last look.
+    fn new_lines(&mut self, path: &Path) -> io::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        if let Some(file) = &mut self.file {
+            take_lines(file, &mut self.partial, &mut lines)?;
+            let (ours, current) = (file.metadata()?, std::fs::metadata(path)?);
+            let replaced = ours.ino() != current.ino() || ours.dev() != current.dev();
+            if !replaced && current.len() >= file.stream_position()? {
+                return Ok(lines);
+            }
+            self.partial.clear();
+        }
+        let file = self.file.insert(File::open(path)?);
+        take_lines(file, &mut self.partial, &mut lines)?;
+        Ok(lines)
+    }
+}
+
+/// Reads to the present end; what follows the last newline waits in `partial`.
+fn take_lines(file: &mut File, partial: &mut Vec<u8>, lines: &mut Vec<String>) -> io::Result<()> {
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        let count = file.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(());
+        }
+        for part in chunk[..count].split_inclusive(|byte| *byte == b'\n') {
+            let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
+            let room = LONGEST_LINE.saturating_sub(partial.len());
+            partial.extend_from_slice(&text[..text.len().min(room)]);
+            if ends {
+                lines.push(String::from_utf8_lossy(partial).into_owned());
+                partial.clear();
+            }
+        }
+    }
+}
+
+fn last_lines(file: &mut File, wanted: usize) -> io::Result<Vec<String>> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let begin = end.saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(TAIL).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    // where it begins in the middle of a line, that line is none
+    let lines: Vec<&str> = text.lines().skip(usize::from(begin > 0)).collect();
+    Ok(lines[lines.len().saturating_sub(wanted)..].iter().map(|line| (*line).to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
+    fn append(path: &Path, text: &str) {
+        OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn the_last_lines_reach_back_into_the_log_put_aside() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("echo.log");
+        append(&temp.path().join("echo.log.1"), "one\ntwo\n");
+        append(&path, "three\n");
+        assert_eq!(Log::open_at_tail(&path, 2).unwrap().1, ["two", "three"]);
+        assert_eq!(Log::open_at_tail(&path, 9).unwrap().1, ["one", "two", "three"]);
+        assert!(Log::open_at_tail(&path, 0).unwrap().1.is_empty());
+    }
+
+    #[test]
+    fn a_large_log_is_read_from_its_end_only() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("echo.log");
+        append(&path, &"0123456789\n".repeat(100_000));
+        let (_, lines) = Log::open_at_tail(&path, usize::MAX).unwrap();
+        assert!(lines.iter().all(|line| line == "0123456789") && lines.len() as u64 <= TAIL / 11);
+    }
+
+    #[test]
+    fn following_gives_whole_lines_once_and_goes_on_after_a_rotation() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("echo.log");
+        append(&path, "old\n");
+        let (mut log, _) = Log::open_at_tail(&path, 0).unwrap();
+        append(&path, "a\nhal");
+        assert_eq!(log.new_lines(&path).unwrap(), ["a"]);
+        append(&path, "f\n");
+        assert_eq!(log.new_lines(&path).unwrap(), ["half"]);
+        append(&path, "last of the old\n");
+        std::fs::rename(&path, temp.path().join("echo.log.1")).unwrap();
+        append(&path, "first of the new\n");
+        assert_eq!(log.new_lines(&path).unwrap(), ["last of the old", "first of the new"]);
+        assert!(log.new_lines(&path).unwrap().is_empty());
+    }
+}
