@@ -5,8 +5,11 @@
 pub mod compiled;
 pub mod config;
 pub mod engine;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 pub use compiled::{Compiled, DeviceConfig, MappingInfo};
+pub use config::{Diagnostics, Loaded, PluginSettings, explain, load_file, load_text};
 pub use engine::Engine;
 pub use types::{Input, Output};

@@ -1,0 +1,198 @@
+//! `[plugins] dir = "…"` and `[plugins.ID]`: the user's say about each plugin.
+
+use super::codes::Code;
+use super::diagnostic::Diagnostic;
+use super::text::quoted;
+use super::walker::{Field, Span, Table, closest};
+use midimon_shared::limits::{InstanceMode, RestartPolicy};
+use midimon_shared::{Capability, Limits, PluginId};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use toml::de::DeValue;
+
+/// What the user says about one plugin; `None` where they say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PluginSettings {
+    /// Whether it runs at all.
+    pub enabled: Option<bool>,
+    /// What happens when its worker ends unasked.
+    pub restart: Option<RestartPolicy>,
+    /// Seconds without a crash after which its crash history is forgotten.
+    pub healthy_after_s: Option<u32>,
+    /// First back-off before a restart, in milliseconds.
+    pub backoff_min_ms: Option<u32>,
+    /// Longest back-off before a restart, in milliseconds.
+    pub backoff_max_ms: Option<u32>,
+    /// More crashes than this within the window quarantine the plugin.
+    pub crash_limit: Option<u32>,
+    /// The window in which crashes are counted, in seconds.
+    pub crash_window_s: Option<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<u32>,
+    /// Fuel for each WASM call; 0 is no limit of the user's own.
+    pub fuel: Option<u64>,
+    /// Deadline of one call, in milliseconds.
+    pub timeout_ms: Option<u32>,
+    /// Most unacknowledged triggers.
+    pub queue_depth: Option<u32>,
+    /// Oldest trigger the worker still takes, in milliseconds.
+    pub max_age_ms: Option<u32>,
+    /// Data directory: bytes, in MiB.
+    pub quota_mib: Option<u32>,
+    /// Data directory: files.
+    pub quota_files: Option<u32>,
+    /// Whether WASM state lives between calls.
+    pub instance: Option<InstanceMode>,
+    /// What a plugin of `[plugins] dir` may do.
+    pub grants: Vec<Capability>,
+}
+
+impl PluginSettings {
+    /// The limits in force: what the plugin uses up (memory, fuel, time, disk)
+    /// is the smaller of `limits`, its manifest's wish or the default, and the
+    /// user's; how it is queued and restarted is the user's where they say so.
+    #[must_use]
+    pub fn apply(&self, limits: &Limits) -> Limits {
+        let least = |ours: u32, theirs: Option<u32>| theirs.map_or(ours, |theirs| ours.min(theirs));
+        let fuel = match (limits.fuel, self.fuel) {
+            (fuel, None | Some(0)) => fuel,
+            (0, Some(fuel)) => fuel,
+            (ours, Some(fuel)) => ours.min(fuel),
+        };
+        Limits {
+            restart: self.restart.unwrap_or(limits.restart),
+            healthy_after_s: self.healthy_after_s.unwrap_or(limits.healthy_after_s),
+            backoff_min_ms: self.backoff_min_ms.unwrap_or(limits.backoff_min_ms),
+            backoff_max_ms: self.backoff_max_ms.unwrap_or(limits.backoff_max_ms),
+            crash_limit: self.crash_limit.unwrap_or(limits.crash_limit),
+            crash_window_s: self.crash_window_s.unwrap_or(limits.crash_window_s),
+            memory_mib: least(limits.memory_mib, self.memory_mib),
+            fuel,
+            timeout_ms: least(limits.timeout_ms, self.timeout_ms),
+            queue_depth: self.queue_depth.unwrap_or(limits.queue_depth),
+            max_age_ms: self.max_age_ms.unwrap_or(limits.max_age_ms),
+            quota_mib: least(limits.quota_mib, self.quota_mib),
+            quota_files: least(limits.quota_files, self.quota_files),
+            instance: self.instance.unwrap_or(limits.instance),
+        }
+    }
+}
+
+/// `[plugins]` whole: its directory as written, and each plugin's settings.
+pub(super) fn plugins(field: Field<'_>) -> (Option<String>, BTreeMap<PluginId, PluginSettings>) {
+    let mut all = BTreeMap::new();
+    let Some(mut table) = field.table("[plugins]") else {
+        return (None, all);
+    };
+    let dir = table.take("dir").text(4096).map(str::to_owned);
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for (key, value) in table.others() {
+        let name: &str = key.get_ref();
+        let DeValue::Table(_) = value.get_ref() else {
+            let error =
+                Diagnostic::error(Code::UnknownKey, key.span(), format!("[plugins] has no key {}", quoted(name)));
+            table.context.report(match closest(name, ["dir"].into_iter()) {
+                Some(known) => error.suggest(key.span(), known),
+                None => error.help("a plugin's settings are a table, `[plugins.ID]`; the only other key is `dir`"),
+            });
+            continue;
+        };
+        let id = match name.parse::<PluginId>() {
+            Ok(id) => id,
+            Err(error) => {
+                table.context.error(Code::BadPluginId, key.span(), error.to_string());
+                continue;
+            }
+        };
+        if let Some(earlier) = seen.insert(id.uniqueness_key(), key.span()) {
+            let error = Diagnostic::error(Code::DuplicateName, key.span(), format!("the plugin `{id}` is here twice"));
+            table.context.report(error.related(earlier, "here already").help("`-` and `_` are the same in ids"));
+        }
+        if let Some(settings) = table.other(value, "a [plugins.ID] table").map(settings) {
+            all.insert(id, settings);
+        }
+    }
+    (dir, all)
+}
+
+fn settings(mut table: Table<'_>) -> PluginSettings {
+    let mut number = |key, range: RangeInclusive<i64>| table.take(key).number::<u32>(range);
+    let mut settings = PluginSettings {
+        healthy_after_s: number("healthy_after_s", 1..=86_400),
+        backoff_min_ms: number("backoff_min_ms", 1..=600_000),
+        backoff_max_ms: number("backoff_max_ms", 1..=3_600_000),
+        crash_limit: number("crash_limit", 0..=1_000_000),
+        crash_window_s: number("crash_window_s", 1..=86_400),
+        memory_mib: number("memory_mib", 1..=65_536),
+        timeout_ms: number("timeout_ms", 1..=600_000),
+        queue_depth: number("queue_depth", 1..=4096),
+        max_age_ms: number("max_age_ms", 1..=600_000),
+        quota_mib: number("quota_mib", 0..=1_048_576),
+        quota_files: number("quota_files", 0..=10_000_000),
+        ..PluginSettings::default()
+    };
+    settings.enabled = table.take("enabled").boolean();
+    settings.fuel = table.take("fuel").number::<u64>(0..=i64::MAX);
+    settings.restart =
+        table.take("restart").choice(&[("on-failure", RestartPolicy::OnFailure), ("never", RestartPolicy::Never)]);
+    settings.instance =
+        table.take("instance").choice(&[("persistent", InstanceMode::Persistent), ("per-call", InstanceMode::PerCall)]);
+    settings.grants = grants(table.take("grants"));
+    if let (Some(min), Some(max)) = (settings.backoff_min_ms, settings.backoff_max_ms)
+        && min > max
+    {
+        let place = table.take("backoff_min_ms");
+        place.error(Code::BadRange, format!("`backoff_min_ms` is {min}, more than `backoff_max_ms`, {max}"));
+    }
+    table.finish();
+    settings
+}
+
+fn grants(field: Field<'_>) -> Vec<Capability> {
+    if !field.is_present() {
+        return Vec::new();
+    }
+    let one = |element: Field<'_>| match element.clone().text(512)?.parse() {
+        Ok(capability) => Some(capability),
+        Err(error) => {
+            let error: midimon_shared::capability::InvalidCapability = error;
+            element.error(Code::BadGrant, error.to_string());
+            None
+        }
+    };
+    field.elements().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_can_lower_what_a_plugin_uses_up_but_not_raise_it() {
+        let limits = Limits { memory_mib: 100, fuel: 0, timeout_ms: 1000, ..Limits::default() };
+        let user = |memory_mib, timeout_ms, fuel| PluginSettings {
+            memory_mib: Some(memory_mib),
+            timeout_ms: Some(timeout_ms),
+            fuel: Some(fuel),
+            ..PluginSettings::default()
+        };
+        let lower = user(50, 500, 7).apply(&limits);
+        assert_eq!((lower.memory_mib, lower.timeout_ms, lower.fuel), (50, 500, 7));
+        let higher = user(500, 5000, 0).apply(&limits);
+        assert_eq!((higher.memory_mib, higher.timeout_ms, higher.fuel), (100, 1000, 0));
+    }
+
+    #[test]
+    fn how_a_plugin_is_queued_and_restarted_is_the_users_say() {
+        let user = PluginSettings {
+            queue_depth: Some(4096),
+            crash_limit: Some(1000),
+            restart: Some(RestartPolicy::Never),
+            ..PluginSettings::default()
+        };
+        let applied = user.apply(&Limits::default());
+        assert_eq!((applied.queue_depth, applied.crash_limit, applied.restart), (4096, 1000, RestartPolicy::Never));
+        assert_eq!(PluginSettings::default().apply(&applied), applied);
+    }
+}
