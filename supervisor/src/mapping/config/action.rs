@@ -118,7 +118,9 @@ fn plugin(table: &mut Table<'_>) -> Option<(ActionKind, String)> {
     let (plugin, action, params) = (plugin?, action?, params?);
     let label = format!("Plugin {plugin} {action}");
     let timeout = timeout.map(|ms| Duration::from_millis(ms.into()));
-    Some((ActionKind::Plugin(PluginBinding { plugin, action: action.into(), params: params.into(), timeout }), label))
+    let (action, params) = (action.into(), params.into());
+    // whether it is paired shows when `on` is known, which an outer action may say
+    Some((ActionKind::Plugin(PluginBinding { plugin, action, params, timeout, paired: false }), label))
 }
 
 fn text(table: &mut Table<'_>) -> Option<(Effect, String)> {

@@ -31,7 +31,7 @@ pub(super) fn compile(document: &Document, sink: &Sink) -> Compiled {
 }
 
 /// What makes two bindings the same.
-type BindingKey<'d> = (&'d PluginId, &'d str, &'d str, Option<Duration>);
+type BindingKey<'d> = (&'d PluginId, &'d str, &'d str, Option<Duration>, bool);
 
 struct Compiler<'d> {
     document: &'d Document,
@@ -131,7 +131,7 @@ impl<'d> Compiler<'d> {
                 steps.press.repeat(&once.press, *count, *delay_ms)?;
                 return steps.release.repeat(&once.release, *count, *delay_ms);
             }
-            ActionKind::Plugin(binding) => Step::Plugin(self.binding(binding)),
+            ActionKind::Plugin(binding) => Step::Plugin(self.binding(binding, on == On::Both)),
             ActionKind::Effect(Effect::Panic) => Step::Panic(self.effect(&Effect::Panic)),
             ActionKind::Effect(effect) => Step::Effect(self.effect(effect)),
             ActionKind::Delay { ms } => Step::Delay(*ms),
@@ -146,10 +146,10 @@ impl<'d> Compiler<'d> {
         Ok(())
     }
 
-    fn binding(&mut self, binding: &'d PluginBinding) -> BindingIndex {
-        let key = (&binding.plugin, &*binding.action, &*binding.params, binding.timeout);
+    fn binding(&mut self, binding: &'d PluginBinding, paired: bool) -> BindingIndex {
+        let key = (&binding.plugin, &*binding.action, &*binding.params, binding.timeout, paired);
         *self.bindings.entry(key).or_insert_with(|| {
-            self.compiled.bindings.push(binding.clone());
+            self.compiled.bindings.push(PluginBinding { paired, ..binding.clone() });
             self.compiled.bindings.len() as BindingIndex - 1
         })
     }

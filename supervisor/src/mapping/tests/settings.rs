@@ -89,6 +89,21 @@ fn the_same_plugin_action_is_bound_once() {
 }
 
 #[test]
+fn a_binding_is_paired_when_it_gets_the_release_of_each_press() {
+    let action = |outer: &str, inner: &str| {
+        let compiled = compiled(&format!(
+            "[[global_mappings]]\ntrigger = {{ type = \"Note\", note = 1 }}\n[global_mappings.action]\ntype = \"Sequence\"\n\
+             {outer}\nactions = [{{ type = \"Plugin\", plugin = \"pp\", action = \"x\"{inner} }}]\n"
+        ));
+        compiled.bindings[0].paired
+    };
+    assert!(!action("", ""));
+    assert!(action("", ", on = \"both\""));
+    assert!(action("on = \"both\"", ""));
+    assert!(!action("on = \"both\"", ", on = \"release\""));
+}
+
+#[test]
 fn devices_are_one_by_default_one_by_name_or_several_by_alias() {
     let devices = |toml: &str| {
         let compiled = compiled(toml);
