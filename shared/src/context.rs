@@ -40,7 +40,7 @@ pub enum TriggerKind {
 /// assert_eq!(context.current_mode, None);
 /// assert!(context.timestamp > 1_700_000_000_000);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TriggerContext {
     /// Velocity, pressure or controller value, 0 to 127.
     pub velocity: Option<u8>,
@@ -56,7 +56,7 @@ pub struct TriggerContext {
     pub message: Option<ChannelMessage>,
     /// What fired.
     pub kind: TriggerKind,
-    /// `CLOCK_MONOTONIC` when the message was read, in nanoseconds.
+    /// `CLOCK_MONOTONIC` when the message was read, in nanoseconds; 0 is now.
     pub monotonic_ns: u64,
 }
 
@@ -64,7 +64,16 @@ impl TriggerContext {
     /// A context for a call by hand: the time is now, everything else unknown.
     #[must_use]
     pub fn new() -> Self {
-        Self { timestamp: unix_ms(), ..Self::default() }
+        Self {
+            velocity: None,
+            current_mode: None,
+            timestamp: unix_ms(),
+            mode_name: None,
+            device: None,
+            message: None,
+            kind: TriggerKind::Manual,
+            monotonic_ns: 0,
+        }
     }
 
     /// The same with a velocity (values above 127 become 127).
@@ -72,6 +81,12 @@ impl TriggerContext {
     pub fn with_velocity(mut self, velocity: u8) -> Self {
         self.velocity = Some(velocity.min(127));
         self
+    }
+}
+
+impl Default for TriggerContext {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -10,7 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::{Digest, Sha256};
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,9 @@ impl SealedCode {
     ///
     /// # Errors
     /// What the system says: the descriptor is no memfd that can be sealed.
-    pub fn seal(memory: File) -> io::Result<Self> {
+    pub fn seal(mut memory: File) -> io::Result<Self> {
+        // whoever gets a duplicate shares its position
+        memory.rewind()?;
         let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
         fcntl(&memory, FcntlArg::F_ADD_SEALS(seals))?;
         let len = memory.metadata()?.len();

@@ -3,6 +3,7 @@
 //! Plugins write there, so nothing in it is believed: every step goes by
 //! directory descriptor, no link is followed, nothing but directories is opened.
 
+use crate::home::{HomeError, private_dir};
 use midimon_shared::PluginId;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -10,10 +11,8 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Uid, geteuid};
 use serde::Serialize;
-use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Entries a scan looks at before it gives up.
@@ -46,6 +45,8 @@ pub struct Usage {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum DataDirError {
+    #[error(transparent)]
+    Root(#[from] HomeError),
     #[error("cannot use the data directory {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{} is not a directory (or is a symbolic link); move it away", path.display())]
@@ -60,12 +61,9 @@ impl DataDirs {
     /// Opens the directory for all plugins' data, making it when it is missing.
     ///
     /// # Errors
-    /// It cannot be made or opened, is somebody else's, or others can write to it.
+    /// It cannot be made, is no directory of its own, or is somebody else's.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let failed = |source| DataDirError::Io { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let root = super::files::open_dir(path).map_err(failed)?;
-        check(&root, path, 0o022)?;
+        let root = private_dir(path)?;
         Ok(Self { root, path: path.to_owned() })
     }
 
@@ -254,7 +252,7 @@ mod tests {
             assert!(matches!(dirs.ensure(&id("theirs")), Err(DataDirError::Owner { .. })));
         } else {
             // only root can give a directory away, but it owns one everybody knows
-            let root = super::super::files::open_dir(Path::new("/")).unwrap();
+            let root = crate::plugins::files::open_dir(Path::new("/")).unwrap();
             assert!(matches!(check(root, Path::new("/"), 0), Err(DataDirError::Owner { .. })));
         }
     }

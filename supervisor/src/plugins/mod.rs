@@ -6,6 +6,7 @@
 //! a plugin; that is [`crate::workers`].
 
 pub mod code;
+pub mod compile;
 pub mod data_dir;
 pub mod discover;
 pub mod files;

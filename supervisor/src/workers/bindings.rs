@@ -36,6 +36,8 @@ pub enum BindError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Nobody,
+    /// Of the configuration before: calls of it may still be on their way.
+    Retired,
     Config,
     /// By hand; the number says how recently.
     Manual(u64),
@@ -55,8 +57,8 @@ pub struct BindingTable {
 }
 
 impl BindingTable {
-    /// Makes these the configuration's bindings; equal ones keep their numbers.
-    /// Returns their numbers in order, and those the worker has to be told anew.
+    /// Makes these the configuration's bindings; equal ones keep their numbers, and
+    /// those no longer in it keep theirs until the next time. Returns their numbers in order, and those the worker has to be told anew.
     ///
     /// # Errors
     /// A binding is too large or they are too many; nothing has changed then.
@@ -65,8 +67,12 @@ impl BindingTable {
         if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL {
             return Err(BindError::TooMany);
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.owner == Owner::Config) {
-            slot.owner = Owner::Nobody;
+        for slot in &mut self.slots {
+            slot.owner = match slot.owner {
+                Owner::Retired => Owner::Nobody,
+                Owner::Config => Owner::Retired,
+                owner => owner,
+            };
         }
         let mut known: std::collections::HashMap<BindSpec, usize> =
             self.slots.iter().enumerate().map(|(index, slot)| (slot.spec.clone(), index)).collect();
@@ -217,11 +223,14 @@ mod tests {
         assert_eq!(ids, [BindingId(0), BindingId(1), BindingId(0)]);
         assert_eq!(news, [BindingId(0), BindingId(1)]);
         let (ids, news) = table.configure(&[spec("c"), spec("b")]).unwrap();
-        assert_eq!(ids, [BindingId(0), BindingId(1)], "the freed number is used again");
-        assert_eq!(news, [BindingId(0)]);
-        assert_eq!(&*table.action(BindingId(0)), "c");
+        assert_eq!(ids, [BindingId(2), BindingId(1)], "calls of the old ones may be on their way");
+        assert_eq!(news, [BindingId(2)]);
+        assert!(!table.is_gone(BindingId(0)));
+        let (ids, _) = table.configure(&[spec("d")]).unwrap();
+        assert_eq!(ids, [BindingId(0)], "a number free for a whole reload is used again");
         table.configure(&[]).unwrap();
-        assert!(table.is_gone(BindingId(0)) && table.is_gone(BindingId(1)));
+        table.configure(&[]).unwrap();
+        assert!((0..3).all(|id| table.is_gone(BindingId(id))));
         assert!(table.route(BindingId(0), Duration::ZERO).is_none());
     }
 

@@ -259,7 +259,7 @@ impl Lane {
     /// Drops what has waited too long while no worker can take it.
     pub(super) fn expire(&self, now: Time) {
         let mut inner = self.lock();
-        if inner.channel.as_ref().is_none_or(|channel| !channel.open) {
+        if !inner.is_open() {
             inner.ring.expire(now);
         }
     }
@@ -298,13 +298,10 @@ impl Lane {
         self.lock().ring.is_busy()
     }
 
-    /// Whether something waits to be written.
-    pub(super) fn is_blocked(&self) -> bool {
+    /// When the oldest trigger that waits for a worker becomes too old.
+    pub(super) fn expiry(&self) -> Option<Time> {
         let inner = self.lock();
-        inner
-            .channel
-            .as_ref()
-            .is_some_and(|channel| !channel.backlog.is_empty() || (channel.open && inner.ring.has_unwritten()))
+        if inner.is_open() { None } else { inner.ring.expiry() }
     }
 
     /// The action behind a binding.
@@ -338,6 +335,10 @@ impl Lane {
 }
 
 impl Inner {
+    fn is_open(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.open)
+    }
+
     fn accept(&mut self, now: Time, route: Route, stamp: TriggerStamp, waiter: Option<SyncSender<CallEnd>>) {
         self.next_ticket += 1;
         self.ring.accept(now, route, stamp, self.running, waiter);

@@ -101,11 +101,10 @@ pub fn safe(text: &str) -> String {
     shown
 }
 
-/// The last lines, numbered.
+/// The last lines.
 #[derive(Debug, Default)]
 pub struct LogTail {
     lines: VecDeque<String>,
-    total: u64,
 }
 
 impl LogTail {
@@ -115,20 +114,11 @@ impl LogTail {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
-        self.total += 1;
     }
 
     /// The lines kept, oldest first.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.lines.iter().map(String::as_str)
-    }
-
-    /// Lines from number `from` on, as far as they are kept, and the next number.
-    #[must_use]
-    pub fn since(&self, from: u64) -> (Vec<String>, u64) {
-        let first = self.total - self.lines.len() as u64;
-        let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
-        (self.lines.iter().skip(skip).cloned().collect(), self.total)
     }
 }
 
@@ -181,15 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_keeps_the_last_lines_and_their_numbers() {
+    fn the_tail_keeps_the_last_lines() {
         let mut tail = LogTail::default();
         for number in 0..TAIL + 50 {
             tail.push(number.to_string());
         }
         assert_eq!(tail.lines().next(), Some("50"));
-        let (lines, next) = tail.since(248);
-        assert_eq!((lines, next), (vec!["248".to_owned(), "249".to_owned()], 250));
-        assert_eq!(tail.since(0).0.len(), TAIL);
-        assert!(tail.since(999).0.is_empty());
+        assert_eq!(tail.lines().next_back(), Some("249"));
+        assert_eq!(tail.lines().count(), TAIL);
     }
 }

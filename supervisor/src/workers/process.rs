@@ -17,7 +17,7 @@ use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockTy
 use nix::unistd::{Uid, pipe2};
 use std::fs::File;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ impl Process {
     }
 
     /// Passes the descriptor of the plugin's code.
-    pub fn send_code(&self, code: &OwnedFd) -> Result<(), Errno> {
+    pub fn send_code(&self, code: BorrowedFd<'_>) -> Result<(), Errno> {
         let fds = [code.as_raw_fd()];
         let message = [ControlMessage::ScmRights(&fds)];
         sendmsg::<()>(self.requests.as_raw_fd(), &[IoSlice::new(&[0])], &message, MsgFlags::MSG_DONTWAIT, None)?;

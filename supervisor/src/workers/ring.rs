@@ -163,11 +163,11 @@ impl Ring {
         let call = Call { id: CallId(self.next_call), route, stamp, received: now, written: None, waiter };
         self.next_call += 1;
         let release = route.paired && stamp.kind == TriggerKind::NoteRelease;
+        let full =
+            if release { self.dropped_presses.contains(&press_key(&call)) } else { self.calls.len() >= self.depth };
         if !running {
             self.drop_call(call, DropReason::NotRunning);
-        } else if release && self.dropped_presses.contains(&press_key(&call)) {
-            self.drop_call(call, DropReason::QueueFull);
-        } else if self.calls.len() >= self.depth && !release {
+        } else if full {
             self.drop_call(call, DropReason::QueueFull);
         } else {
             self.calls.push_back(call);
@@ -278,6 +278,15 @@ impl Ring {
                 index += 1;
             }
         }
+    }
+
+    /// When the oldest call that was not written becomes too old.
+    #[must_use]
+    pub fn expiry(&self) -> Option<Time> {
+        // a paired release does not expire by itself; it would keep its reader awake
+        let expires = |call: &&Call| !(call.route.paired && call.stamp.kind == TriggerKind::NoteRelease);
+        let oldest = self.calls.iter().skip(self.written).find(expires)?;
+        Some(oldest.received + self.max_age + Duration::from_millis(1))
     }
 
     /// Drops unwritten calls of bindings that are gone.

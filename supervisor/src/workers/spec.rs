@@ -1,9 +1,9 @@
 //! What a worker is to run, ready to be started at any moment.
 
 use super::status::{Origin, PluginKind};
+use crate::plugins::SealedCode;
 use midimon_shared::protocol::{CodeKind, Load};
 use midimon_shared::{Limits, PluginId};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct PluginSpec {
     /// Where it comes from, as shown in listings.
     pub origin: Origin,
     /// A sealed memfd with its code (for WASM: compiled); restarts use it again.
-    pub code: Arc<OwnedFd>,
+    pub code: Arc<SealedCode>,
     /// Its data directory, when it may have one.
     pub data_dir: Option<PathBuf>,
     /// Its settings, a JSON object.

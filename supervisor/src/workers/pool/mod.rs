@@ -35,8 +35,8 @@ const BATCH: usize = 64;
 
 /// What other threads ask of the pool.
 pub(super) enum Request {
-    /// Add a plugin, or replace it, and start it unless `quarantined` says why not.
-    Install { spec: Box<PluginSpec>, lane: Arc<Lane>, quarantined: Option<String> },
+    /// Add a plugin, or replace it, and start it unless it is quarantined.
+    Install { spec: Box<PluginSpec>, lane: Arc<Lane> },
     /// Stop a plugin and forget it.
     Remove(PluginId),
     /// Start a plugin, or stop it first when it runs. Answers whether it is known.
@@ -45,11 +45,14 @@ pub(super) enum Request {
     Spawned { token: Token, ends: Box<super::process::Ends>, result: Result<Child, SpawnError> },
     /// What can be said about all plugins.
     Status(Sender<Vec<WorkerStatus>>),
-    /// Log lines of a plugin from a number on, and the next number.
-    Log(PluginId, u64, Sender<Option<(Vec<String>, u64)>>),
-    /// Stop all workers; answers when the last one has ended.
-    Shutdown(Sender<()>),
+    /// Tell when a plugin is ready, or why it will not be.
+    Settled(PluginId, Settled),
+    /// Stop all workers, and the pool when the last one has ended.
+    Shutdown,
 }
+
+/// Where it is told that a plugin is ready, or why it will not be.
+pub(super) type Settled = Sender<Result<(), String>>;
 
 /// Where requests go in; wakes the pool.
 #[derive(Clone, Debug)]
@@ -129,7 +132,7 @@ pub(super) struct Pool {
     active_until: Time,
     next_scan: Time,
     next_ping: Time,
-    stopping: Vec<Sender<()>>,
+    stopping: bool,
 }
 
 impl Pool {
@@ -158,12 +161,12 @@ impl Pool {
             active_until: now,
             next_scan: now,
             next_ping: now + PING_EVERY,
-            stopping: Vec::new(),
+            stopping: false,
         };
         Ok((pool, requests))
     }
 
-    /// Runs until [`Request::Shutdown`] is carried out.
+    /// Runs until [`Request::Shutdown`] was carried out.
     pub fn run(mut self) {
         while self.run_once(None) {}
     }
@@ -239,7 +242,7 @@ impl Pool {
 
     fn request(&mut self, now: Time, request: Request) {
         match request {
-            Request::Install { spec, lane, quarantined } => self.install(now, *spec, lane, quarantined),
+            Request::Install { spec, lane } => self.install(now, *spec, lane),
             Request::Remove(id) => {
                 if let Some(&index) = self.by_id.get(&id) {
                     self.slots[index].remove(&mut self.shared, now);
@@ -261,12 +264,12 @@ impl Pool {
                 let shown = self.slots.iter().filter(|slot| !slot.is_removed());
                 let _ = reply.send(shown.map(|slot| slot.status(now)).collect());
             }
-            Request::Log(id, from, reply) => {
-                let slot = self.by_id.get(&id).map(|&index| &self.slots[index]);
-                let _ = reply.send(slot.map(|slot| slot.log_since(from)));
-            }
-            Request::Shutdown(reply) => {
-                self.stopping.push(reply);
+            Request::Settled(id, reply) => match self.by_id.get(&id) {
+                Some(&index) => self.slots[index].when_settled(reply),
+                None => drop(reply.send(Err("not loaded".to_owned()))),
+            },
+            Request::Shutdown => {
+                self.stopping = true;
                 for slot in &mut self.slots {
                     slot.remove(&mut self.shared, now);
                 }
@@ -274,7 +277,8 @@ impl Pool {
         }
     }
 
-    fn install(&mut self, now: Time, spec: PluginSpec, lane: Arc<Lane>, quarantined: Option<String>) {
+    fn install(&mut self, now: Time, spec: PluginSpec, lane: Arc<Lane>) {
+        let quarantined = self.shared.quarantine.reason(&spec.id).map(str::to_owned);
         if let Some(&index) = self.by_id.get(&spec.id) {
             self.slots[index].replace(&mut self.shared, now, spec);
             return;
@@ -304,14 +308,8 @@ impl Pool {
         }
     }
 
-    fn is_finished(&mut self) -> bool {
-        if self.stopping.is_empty() || self.slots.iter().any(Slot::has_process) {
-            return false;
-        }
-        for reply in self.stopping.drain(..) {
-            let _ = reply.send(());
-        }
-        true
+    fn is_finished(&self) -> bool {
+        self.stopping && !self.slots.iter().any(Slot::has_process)
     }
 }
 

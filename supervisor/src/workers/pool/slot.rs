@@ -1,7 +1,7 @@
 //! One worker in the pool: carries out what its lifecycle decides, and judges
 //! everything the worker sends.
 
-use super::{Request, Shared, Source, Token};
+use super::{Request, Settled, Shared, Source, Token};
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
 use crate::sys::spawn::{Child, SpawnError};
@@ -43,6 +43,7 @@ pub(super) struct Slot {
     filter: LogFilter,
     tail: LogTail,
     removed: bool,
+    waiting: Vec<Settled>,
 }
 
 impl Slot {
@@ -59,6 +60,7 @@ impl Slot {
             filter: LogFilter::default(),
             tail: LogTail::default(),
             removed: false,
+            waiting: Vec::new(),
         }
     }
 
@@ -76,10 +78,6 @@ impl Slot {
 
     pub fn is_busy(&self) -> bool {
         self.process.is_some() && self.lane.is_busy()
-    }
-
-    pub fn log_since(&self, from: u64) -> (Vec<String>, u64) {
-        self.tail.since(from)
     }
 
     /// Starts it, or stops it first when it runs.
@@ -120,6 +118,27 @@ impl Slot {
         let after = self.state();
         if before != after {
             self.report(shared, now, after);
+            self.settle();
+        }
+    }
+
+    /// Tells, now or when it is known, whether it became ready.
+    pub fn when_settled(&mut self, reply: Settled) {
+        self.waiting.push(reply);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let result = match self.life.state() {
+            State::Ready { .. } => Ok(()),
+            State::Stopped if self.removed => Err("stopped".to_owned()),
+            State::Backoff { reason, .. } | State::Quarantined { reason } | State::Failed { reason } => {
+                Err(reason.clone())
+            }
+            State::Stopped | State::Starting { .. } | State::Sandboxed { .. } | State::Stopping { .. } => return,
+        };
+        for reply in self.waiting.drain(..) {
+            let _ = reply.send(result.clone()); // who waited may have gone
         }
     }
 
@@ -317,7 +336,7 @@ impl Slot {
         if let Err(reason) = process.check_sandbox() {
             return self.kill(KillReason::SandboxCheck(reason));
         }
-        if let Err(error) = process.send_code(&self.spec.code) {
+        if let Err(error) = process.send_code(self.spec.code.as_fd()) {
             return self.violation(format!("it does not take its code: {error}"));
         }
         if let Some(commands) = process.commands.take() {
@@ -496,6 +515,7 @@ impl Slot {
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
             process.and_then(|process| at(process.ping.map(|(_, since)| since), PING_LIMIT)),
             process.and_then(|_| self.lane.deadline()).map(|(at, ..)| at + self.grace()),
+            self.lane.expiry(),
         ]
         .into_iter()
         .flatten()

@@ -1,0 +1,273 @@
+//! One run of `midimon-compile`. It reads a stranger's module, so what it sends
+//! back is bounded in size and time, and nothing it says is believed.
+
+use crate::plugins::SealedCode;
+use crate::plugins::code::create_memfd;
+use crate::sys::spawn::{Child, SpawnError, SpawnSpec};
+use midimon_shared::exit::WorkerExit;
+use midimon_shared::spawn::CompileArgs;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use nix::unistd::pipe2;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Starts a process, as [`crate::sys::spawn::spawn`] does.
+pub type SpawnFn = dyn Fn(SpawnSpec) -> Result<Child, SpawnError> + Send + Sync;
+
+/// Longest time a job may take.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+/// Processor time it may use.
+const CPU_SECONDS: u64 = 60;
+/// Memory it may use: 512 MiB compile every module of reasonable size.
+const MEMORY_BYTES: u64 = 512 * 1024 * 1024;
+/// What is read of its log, in bytes.
+const MAX_LOG: usize = 4096;
+
+/// Why a module was not compiled. The caller puts the file's name in front.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CompileError {
+    #[error("cannot be compiled: {} is missing; run make build", program.display())]
+    NoCompiler { program: PathBuf },
+    #[error("cannot be compiled: {0}")]
+    Spawn(#[from] SpawnError),
+    #[error("cannot be compiled: {0}")]
+    Io(#[from] io::Error),
+    #[error("is not compiled after {} s; is the module hostile or very large?", .0.as_secs())]
+    Deadline(Duration),
+    #[error("becomes more than {} MiB of compiled code", super::cache::MAX_ARTIFACT >> 20)]
+    TooLarge,
+    #[error("cannot be compiled: {0}")]
+    Failed(String),
+}
+
+impl From<Errno> for CompileError {
+    fn from(errno: Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+/// Compiles a module in a process of its own.
+pub(super) fn run(program: &Path, spawn: &SpawnFn, module: &SealedCode) -> Result<SealedCode, CompileError> {
+    run_until(program, spawn, module, Instant::now() + DEADLINE, super::cache::MAX_ARTIFACT)
+}
+
+fn run_until(
+    program: &Path,
+    spawn: &SpawnFn,
+    module: &SealedCode,
+    deadline: Instant,
+    max_output: u64,
+) -> Result<SealedCode, CompileError> {
+    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (output, output_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let arguments = CompileArgs {
+        parent_pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
+        memory_bytes: MEMORY_BYTES,
+        cpu_seconds: CPU_SECONDS,
+    };
+    let spec = SpawnSpec {
+        program: program.to_owned(),
+        arguments: arguments.to_argv(),
+        descriptors: vec![log_theirs.try_clone()?, log_theirs, module.duplicate()?, output_theirs],
+    };
+    let child = match spawn(spec) {
+        Err(SpawnError::Spawn { program, source: Errno::ENOENT }) => return Err(CompileError::NoCompiler { program }),
+        spawned => Job(spawned?),
+    };
+    let mut streams = Streams {
+        output: Some(File::from(output)),
+        log: Some(File::from(log)),
+        code: create_memfd()?,
+        written: 0,
+        said: Vec::new(),
+    };
+    while streams.are_open() {
+        streams.wait(deadline)?;
+        streams.read(max_output)?;
+    }
+    match child.end(deadline)? {
+        WaitStatus::Exited(_, 0) => Ok(SealedCode::seal(streams.code)?),
+        end => Err(CompileError::Failed(explain(end, &streams.said))),
+    }
+}
+
+/// What the job sends.
+struct Streams {
+    output: Option<File>,
+    log: Option<File>,
+    code: File,
+    written: u64,
+    said: Vec<u8>,
+}
+
+impl Streams {
+    fn are_open(&self) -> bool {
+        self.output.is_some() || self.log.is_some()
+    }
+
+    /// Waits until there is something to read.
+    fn wait(&self, deadline: Instant) -> Result<(), CompileError> {
+        let open = [&self.output, &self.log];
+        let mut polled: Vec<PollFd<'_>> =
+            open.into_iter().flatten().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)).collect();
+        poll_until(&mut polled, deadline)
+    }
+
+    /// One read of each pipe that has something.
+    fn read(&mut self, max_output: u64) -> Result<(), CompileError> {
+        let mut buffer = [0; 64 * 1024];
+        if let Some(count) = read_ready(&mut self.output, &mut buffer)? {
+            self.written += count as u64;
+            if self.written > max_output {
+                return Err(CompileError::TooLarge);
+            }
+            self.code.write_all(&buffer[..count])?;
+        }
+        if let Some(count) = read_ready(&mut self.log, &mut buffer)? {
+            // the last words are the ones that explain
+            self.said.extend_from_slice(&buffer[..count]);
+            self.said.drain(..self.said.len().saturating_sub(MAX_LOG));
+        }
+        Ok(())
+    }
+}
+
+/// Reads once when that does not block; the end of a pipe closes it.
+fn read_ready(pipe: &mut Option<File>, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let Some(file) = pipe else { return Ok(None) };
+    let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut polled, PollTimeout::ZERO)? == 0 {
+        return Ok(None);
+    }
+    match file.read(buffer) {
+        Ok(0) => {
+            *pipe = None;
+            Ok(None)
+        }
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn poll_until(polled: &mut [PollFd<'_>], deadline: Instant) -> Result<(), CompileError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(CompileError::Deadline(DEADLINE)); // also for a job that never stops talking
+        }
+        // rounded up, or the last millisecond would be waited for in a busy loop
+        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(polled, left) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The process; killed and reaped when dropped.
+struct Job(Child);
+
+impl Job {
+    /// Waits for its end.
+    fn end(self, deadline: Instant) -> Result<WaitStatus, CompileError> {
+        poll_until(&mut [PollFd::new(self.0.pidfd.as_fd(), PollFlags::POLLIN)], deadline)?;
+        Ok(self.0.pidfd.wait()?)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // Both fail when it was reaped already, and then there is nothing to do.
+        let _ = self.0.pidfd.signal(Signal::SIGKILL);
+        let _ = self.0.pidfd.wait();
+    }
+}
+
+/// Its last line, made safe to show, else what its end means.
+fn explain(end: WaitStatus, said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    if let Some(line) = said.lines().rev().find(|line| !line.trim().is_empty()) {
+        return line.chars().take(500).flat_map(char::escape_debug).collect();
+    }
+    match end {
+        WaitStatus::Exited(_, code) => WorkerExit::from_code(code)
+            .map_or_else(|| format!("the compiler exited with {code}"), |exit| exit.sentence().to_owned()),
+        WaitStatus::Signaled(_, Signal::SIGXCPU, _) => format!("it takes more than {CPU_SECONDS} s to compile"),
+        WaitStatus::Signaled(_, signal, _) => format!("the compiler was killed by {signal}"),
+        end => format!("the compiler ended in an unknown way: {end:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::spawn::spawn;
+
+    /// Runs a shell script as the compiler.
+    fn job(script: &str, deadline: Duration) -> Result<SealedCode, CompileError> {
+        let script = script.to_owned();
+        let spawn = move |spec: SpawnSpec| {
+            assert_eq!(spec.program, Path::new("midimon-compile"));
+            assert!(CompileArgs::from_argv(spec.arguments).is_ok());
+            let arguments = vec!["-c".into(), script.clone()];
+            spawn(SpawnSpec { program: "/bin/sh".into(), arguments, descriptors: spec.descriptors })
+        };
+        let module = SealedCode::copy(&mut &b"module"[..], 100).unwrap();
+        run_until(Path::new("midimon-compile"), &spawn, &module, Instant::now() + deadline, 100_000)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_the_compiler_wrote_is_the_code() {
+        let code = job("echo noise; cat <&3 >&4; printf more >&4", LONG).unwrap();
+        let mut bytes = Vec::new();
+        code.for_each_piece(|piece| bytes.extend_from_slice(piece)).unwrap();
+        assert_eq!(bytes, b"modulemore");
+    }
+
+    #[test]
+    fn a_failure_is_explained_by_the_last_line_else_by_the_exit_code() {
+        let message = |script: &str| job(script, LONG).unwrap_err().to_string();
+        assert_eq!(
+            message("echo first; printf 'bad \\033[31m byte\\n' >&2; exit 1"),
+            r"cannot be compiled: bad \u{1b}[31m byte"
+        );
+        assert!(message("exit 120").contains(WorkerExit::CompileInput.sentence()));
+        assert!(message("exit 7").contains("exited with 7"));
+        assert!(message("kill -SEGV $$").contains("SIGSEGV"));
+    }
+
+    #[test]
+    fn a_job_that_never_ends_is_killed_at_the_deadline() {
+        for script in ["exec sleep 1000", "exec >&- 2>&- 4>&-; exec sleep 1000", "yes"] {
+            let started = Instant::now();
+            assert!(matches!(job(script, Duration::from_millis(200)), Err(CompileError::Deadline(_))), "{script}");
+            assert!(started.elapsed() < LONG / 2);
+        }
+    }
+
+    #[test]
+    fn more_output_than_allowed_is_refused_and_a_flooded_log_is_bounded() {
+        assert!(matches!(job("yes >&4", LONG), Err(CompileError::TooLarge)));
+        let message = job("yes flood | head -n 200000; echo last; exit 3", LONG).unwrap_err().to_string();
+        assert_eq!(message, "cannot be compiled: last");
+    }
+
+    #[test]
+    fn a_missing_compiler_says_how_to_build_it() {
+        let module = SealedCode::copy(&mut &b"module"[..], 100).unwrap();
+        let message = run(Path::new("/nonexistent/midimon-compile"), &spawn, &module).unwrap_err().to_string();
+        assert!(message.contains("/nonexistent/midimon-compile is missing; run make build"), "{message}");
+    }
+}

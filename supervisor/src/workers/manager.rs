@@ -1,0 +1,482 @@
+//! All plugins of one program: find, load, call, watch, stop.
+//!
+//! This is what the daemon uses, and what another program embeds:
+//!
+//! ```no_run
+//! use midimon::workers::manager::{ManagerOptions, PluginManager};
+//! use midimon_shared::TriggerContext;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let manager = PluginManager::new(ManagerOptions::new("plugins", "plugin-data"))?;
+//! manager.load_plugin("echo")?;
+//! let params = serde_json::json!({ "action": "say", "text": "hello" });
+//! let answer = manager.execute_plugin("echo", params, Some(TriggerContext::new().with_velocity(100)))?;
+//! println!("{}", answer.text);
+//! manager.shutdown();
+//! # Ok(())
+//! # }
+//! ```
+
+use super::bindings::{BindError, BindSpec};
+use super::lane::{Lane, NameTables};
+use super::log_file::LogFiles;
+use super::pool::{Pool, Request, Requests};
+use super::prepare::{Prepare, PrepareError, Prepared};
+use super::quarantine::Quarantine;
+use super::ring::{CallEnd, DropReason, Route};
+use super::spawner::Spawner;
+use super::status::WorkerStatus;
+use crate::clock;
+use crate::monitor::Monitor;
+use crate::plugins::Grants;
+use crate::sys::proc_status::ProcStatus;
+use midimon_shared::context::TriggerStamp;
+use midimon_shared::id::InvalidPluginId;
+use midimon_shared::protocol::Outcome;
+use midimon_shared::{Limits, PluginId, TriggerContext};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Where a manager finds and keeps things.
+#[derive(Clone, Debug)]
+pub struct ManagerOptions {
+    /// Directory of the worker programs; `None` is where the running program is.
+    pub programs: Option<PathBuf>,
+    /// Directory with a folder for each plugin; `None` is no plugins.
+    pub plugins: Option<PathBuf>,
+    /// Directory of the plugins' data directories.
+    pub data: PathBuf,
+    /// Directory for the plugins' logs; `None` keeps them in memory only.
+    pub logs: Option<PathBuf>,
+    /// Directory for what must outlive the program (quarantine); `None` forgets.
+    pub state: Option<PathBuf>,
+    /// Where answers and state changes are published.
+    pub monitor: Arc<Monitor>,
+}
+
+impl ManagerOptions {
+    /// Options for a program that embeds a manager: nothing is kept but the plugins' data.
+    #[must_use]
+    pub fn new(plugins: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            programs: None,
+            plugins: Some(plugins.into()),
+            data: data.into(),
+            logs: None,
+            state: None,
+            monitor: Arc::default(),
+        }
+    }
+}
+
+/// What the user says about one plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// It is not started.
+    pub disabled: bool,
+    /// Its limits as the user wants them; the plugin's own wishes can only lower them.
+    pub limits: Limits,
+    /// What it may do.
+    pub grants: Grants,
+}
+
+/// What the user says about all plugins; those not named get the default policy.
+pub type Policies = BTreeMap<PluginId, Policy>;
+
+/// Why a manager cannot work.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ManagerError {
+    #[error("cannot tell where the running program is: {0}")]
+    Programs(std::io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error("cannot watch workers: {0}")]
+    Pool(#[from] nix::errno::Errno),
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+}
+
+/// Why a plugin is not ready.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LoadError {
+    #[error(transparent)]
+    Id(#[from] InvalidPluginId),
+    #[error("no plugin '{0}'; known: {1}")]
+    Unknown(PluginId, String),
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error("'{0}' is disabled in the configuration")]
+    Disabled(PluginId),
+    #[error("{0}: {1}")]
+    NotReady(PluginId, String),
+}
+
+/// What a plugin answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its words; can be empty.
+    pub text: String,
+}
+
+/// Why a call brought no answer.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CallError {
+    #[error(transparent)]
+    Id(#[from] InvalidPluginId),
+    #[error("no plugin '{0}' is loaded")]
+    NotLoaded(PluginId),
+    #[error("the parameters must be an object with a text 'action'")]
+    NoAction,
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("the plugin failed with code {code}{}{message}", if message.is_empty() { "" } else { ": " })]
+    Failed { code: i32, message: String },
+    #[error("the plugin was stopped: {0}")]
+    Trapped(String),
+    #[error("the call took too long and the worker was restarted")]
+    TimedOut,
+    #[error("the worker ended during the call")]
+    Crashed,
+    #[error("the call was not made: {}", .0.as_str())]
+    Dropped(DropReason),
+}
+
+/// Where one binding's triggers go.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// To which worker.
+    pub lane: Arc<Lane>,
+    /// As what.
+    pub route: Route,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct PluginManager {
+    requests: Requests,
+    prepare: Prepare,
+    plugins: Mutex<Plugins>,
+    lanes: Mutex<HashMap<PluginId, Arc<Lane>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Plugins {
+    policies: Policies,
+    /// What was given to the pool, to see what has changed.
+    installed: HashMap<PluginId, Prepared>,
+    /// Why plugins are not there, for people.
+    problems: BTreeMap<String, String>,
+}
+
+/// Runs a manager's workers on a thread of the caller's; see [`PluginManager::with_driver`].
+#[derive(Debug)]
+pub struct Driver(Pool);
+
+impl Driver {
+    /// Handles what workers sent, waiting `at_most` for it. False once shut down.
+    pub fn run_once(&mut self, at_most: Duration) -> bool {
+        self.0.run_once(Some(at_most))
+    }
+}
+
+impl PluginManager {
+    /// Starts a manager with a thread of its own that watches the workers.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub fn new(options: ManagerOptions) -> Result<Self, ManagerError> {
+        let (manager, Driver(pool)) = Self::with_driver(options)?;
+        let thread = std::thread::Builder::new()
+            .name("workers".into())
+            .spawn(move || pool.run())
+            .map_err(ManagerError::Thread)?;
+        *manager.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(manager)
+    }
+
+    /// A manager whose workers are watched by whoever calls the driver.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub fn with_driver(options: ManagerOptions) -> Result<(Self, Driver), ManagerError> {
+        let programs = match options.programs.clone() {
+            Some(programs) => programs,
+            None => {
+                let mut program = std::env::current_exe().map_err(ManagerError::Programs)?;
+                program.pop();
+                program
+            }
+        };
+        let spawner = Spawner::start().map_err(ManagerError::Thread)?;
+        let prepare = Prepare::new(&options, &programs, spawner.clone())?;
+        let quarantine = Quarantine::open(options.state.as_deref());
+        let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
+        let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, options.monitor)?;
+        let manager =
+            Self { requests, prepare, plugins: Mutex::default(), lanes: Mutex::default(), thread: Mutex::default() };
+        Ok((manager, Driver(pool)))
+    }
+
+    fn plugins(&self) -> MutexGuard<'_, Plugins> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way of triggers to a plugin, whether or not it is loaded.
+    #[must_use]
+    pub fn lane(&self, id: &PluginId) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Lane::new(id.clone(), &Limits::default(), self.requests.waker.clone()));
+        lanes.entry(id.clone()).or_insert_with(new).clone()
+    }
+
+    /// Takes the user's word on plugins; it counts from the next load or [`Self::sync`] on.
+    pub fn set_policies(&self, policies: Policies) {
+        self.plugins().policies = policies;
+    }
+
+    /// Takes what mappings call, and the names of modes and devices. Returns where
+    /// each binding's triggers go. Living workers are told the difference only.
+    ///
+    /// # Errors
+    /// The bindings of a plugin are too many or too large, with its id.
+    pub fn configure(
+        &self,
+        bindings: &[(PluginId, BindSpec)],
+        names: &NameTables,
+    ) -> Result<Vec<Target>, (PluginId, BindError)> {
+        let mut by_plugin: HashMap<&PluginId, Vec<(usize, BindSpec)>> = HashMap::new();
+        for (index, (id, spec)) in bindings.iter().enumerate() {
+            by_plugin.entry(id).or_default().push((index, spec.clone()));
+        }
+        let mut targets: Vec<Option<Target>> = vec![None; bindings.len()];
+        let now = clock::now();
+        for (&id, indexed) in &by_plugin {
+            let lane = self.lane(id);
+            let specs: Vec<BindSpec> = indexed.iter().map(|(_, spec)| spec.clone()).collect();
+            let routes = lane.configure(&specs, names.clone(), now).map_err(|error| (id.clone(), error))?;
+            for ((index, _), route) in indexed.iter().zip(routes) {
+                targets[*index] = Some(Target { lane: lane.clone(), route });
+            }
+        }
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for lane in lanes.values().filter(|lane| !by_plugin.contains_key(lane.plugin())) {
+            lane.configure(&[], names.clone(), now).map_err(|error| (lane.plugin().clone(), error))?;
+        }
+        Ok(targets.into_iter().flatten().collect())
+    }
+
+    /// Makes the running plugins those of the plugin directory: new and changed ones
+    /// are started, those gone or disabled are stopped, unchanged ones are left alone.
+    /// Does not wait for them to be ready. Takes long when code has to be compiled.
+    pub fn sync(&self) {
+        let scan = match self.prepare.scan() {
+            Ok(scan) => scan,
+            Err(error) => {
+                self.plugins().problems = BTreeMap::from([("plugins".to_owned(), error.to_string())]);
+                return;
+            }
+        };
+        let mut problems = BTreeMap::new();
+        for bad in scan.bad {
+            problems.insert(bad.path.display().to_string(), bad.cause.to_string());
+        }
+        let mut wanted = Vec::new();
+        for found in &scan.plugins {
+            let policy = self.policy(&found.manifest.id);
+            if policy.disabled {
+                continue;
+            }
+            match self.prepare.prepare(found, &policy) {
+                Ok(prepared) => wanted.push(prepared),
+                Err(error) => {
+                    tracing::error!("{}: {error}", found.manifest.id);
+                    problems.insert(found.manifest.id.to_string(), error.to_string());
+                }
+            }
+        }
+        let gone: Vec<PluginId> = {
+            let plugins = self.plugins();
+            let is_wanted = |id: &PluginId| wanted.iter().any(|prepared| prepared.spec.id == *id);
+            plugins.installed.keys().filter(|id| !is_wanted(id)).cloned().collect()
+        };
+        for id in gone {
+            self.unload(&id);
+        }
+        for prepared in wanted {
+            self.install(prepared);
+        }
+        self.plugins().problems = problems;
+    }
+
+    fn policy(&self, id: &PluginId) -> Policy {
+        self.plugins().policies.get(id).cloned().unwrap_or_default()
+    }
+
+    fn install(&self, prepared: Prepared) {
+        let id = prepared.spec.id.clone();
+        let mut plugins = self.plugins();
+        if plugins.installed.get(&id).is_some_and(|installed| installed.is_same(&prepared)) {
+            return;
+        }
+        let lane = self.lane(&id);
+        lane.set_limits(&prepared.spec.limits);
+        self.requests.send(Request::Install { spec: Box::new(prepared.spec.clone()), lane });
+        plugins.installed.insert(id, prepared);
+    }
+
+    /// Loads a plugin of the plugin directory, or loads it again when it has
+    /// changed, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It is not there, cannot be loaded, or does not become ready.
+    pub fn load_plugin(&self, id: &str) -> Result<(), LoadError> {
+        let id: PluginId = id.parse()?;
+        let scan = self.prepare.scan()?;
+        if let Some(bad) = scan.bad.iter().find(|bad| bad.id.as_ref() == Some(&id)) {
+            return Err(LoadError::NotReady(id, bad.cause.to_string()));
+        }
+        let Some(found) = scan.plugins.iter().find(|found| found.manifest.id == id) else {
+            let known: Vec<&str> = scan.plugins.iter().map(|found| found.manifest.id.as_str()).collect();
+            return Err(LoadError::Unknown(id, known.join(", ")));
+        };
+        let policy = self.policy(&id);
+        if policy.disabled {
+            return Err(LoadError::Disabled(id));
+        }
+        self.install(self.prepare.prepare(found, &policy)?);
+        self.wait_ready(&id)
+    }
+
+    /// Waits until a plugin is ready or will not be.
+    ///
+    /// # Errors
+    /// It is not loaded, or why it is not ready.
+    pub fn wait_ready(&self, id: &PluginId) -> Result<(), LoadError> {
+        match self.requests.ask(|reply| Request::Settled(id.clone(), reply)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(reason)) => Err(LoadError::NotReady(id.clone(), reason)),
+            None => Err(LoadError::NotReady(id.clone(), "the manager is shut down".into())),
+        }
+    }
+
+    /// Stops a plugin and forgets it.
+    pub fn unload(&self, id: &PluginId) {
+        self.plugins().installed.remove(id);
+        self.requests.send(Request::Remove(id.clone()));
+    }
+
+    /// Restarts a plugin, a quarantined or failed one included, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It is not loaded, or why it is not ready.
+    pub fn restart(&self, id: &PluginId) -> Result<(), LoadError> {
+        match self.requests.ask(|reply| Request::Restart(id.clone(), reply)) {
+            Some(true) => self.wait_ready(id),
+            _ => {
+                let known: Vec<String> = self.list().iter().map(ToString::to_string).collect();
+                Err(LoadError::Unknown(id.clone(), known.join(", ")))
+            }
+        }
+    }
+
+    /// Calls a plugin and waits for the answer.
+    ///
+    /// `params` is an object: `action` names the plugin's action, everything else
+    /// in it are the action's parameters. The wait is bounded by the plugin's deadline.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn execute_plugin(
+        &self,
+        id: &str,
+        params: serde_json::Value,
+        context: Option<TriggerContext>,
+    ) -> Result<Answer, CallError> {
+        let id: PluginId = id.parse()?;
+        if !self.plugins().installed.contains_key(&id) {
+            return Err(CallError::NotLoaded(id));
+        }
+        let serde_json::Value::Object(mut params) = params else { return Err(CallError::NoAction) };
+        let Some(serde_json::Value::String(action)) = params.shift_remove("action") else {
+            return Err(CallError::NoAction);
+        };
+        let params = serde_json::Value::Object(params).to_string();
+        let spec = BindSpec { action: action.into(), params: params.into(), timeout: None, paired: false };
+        let (sender, receiver) = sync_channel(1);
+        let now = clock::now();
+        self.lane(&id).call(&spec, stamp(&context.unwrap_or_default(), now.as_nanos()), now, sender)?;
+        match receiver.recv().unwrap_or(CallEnd::Crashed) {
+            CallEnd::Answered(Outcome::Ok) => Ok(Answer { text: String::new() }),
+            CallEnd::Answered(Outcome::Answer(text)) => Ok(Answer { text }),
+            CallEnd::Answered(Outcome::Failed { code, message }) => Err(CallError::Failed { code, message }),
+            CallEnd::Answered(Outcome::Trapped { message, .. }) => Err(CallError::Trapped(message)),
+            CallEnd::TimedOut => Err(CallError::TimedOut),
+            CallEnd::Crashed => Err(CallError::Crashed),
+            CallEnd::Dropped(reason) => Err(CallError::Dropped(reason)),
+        }
+    }
+
+    /// The loaded plugins, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginId> {
+        let mut ids: Vec<PluginId> = self.plugins().installed.keys().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// What can be said about each loaded plugin, by id.
+    #[must_use]
+    pub fn status(&self) -> Vec<WorkerStatus> {
+        let mut workers = self.requests.ask(Request::Status).unwrap_or_default();
+        for worker in &mut workers {
+            let usage = self.prepare.data_usage(&worker.id);
+            worker.data_bytes = usage.map_or(0, |usage| usage.bytes);
+            worker.memory_kib = worker.pid.and_then(|pid| ProcStatus::read(pid).ok()).map(|status| status.rss_anon_kib);
+        }
+        workers.sort_by(|a, b| a.id.cmp(&b.id));
+        workers
+    }
+
+    /// Why plugins of the plugin directory are not loaded: what, and the reason.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(String, String)> {
+        self.plugins().problems.clone().into_iter().collect()
+    }
+
+    /// Stops every plugin: each gets `Shutdown` and two seconds. With
+    /// [`Self::new`] it returns when the last one has ended.
+    pub fn shutdown(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.requests.send(Request::Shutdown);
+        if let Some(thread) = thread {
+            // a panic of the thread was reported where it happened
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for PluginManager {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+fn stamp(context: &TriggerContext, now_ns: u64) -> TriggerStamp {
+    TriggerStamp {
+        velocity: context.velocity,
+        mode: context.current_mode.and_then(|mode| u16::try_from(mode).ok()),
+        device: None,
+        unix_ms: context.timestamp,
+        monotonic_ns: if context.monotonic_ns == 0 { now_ns } else { context.monotonic_ns },
+        kind: context.kind,
+        message: context.message,
+    }
+}

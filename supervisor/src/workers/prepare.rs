@@ -1,0 +1,114 @@
+//! From a plugin's files to what a worker can run.
+
+use super::manager::{ManagerOptions, Policy};
+use super::spawner::Spawner;
+use super::spec::PluginSpec;
+use super::status::{Origin, PluginKind};
+use crate::plugins::code::CodeError;
+use crate::plugins::compile::{CompileError, Compiler};
+use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
+use crate::plugins::discover::{Discovered, Scan, ScanError, scan};
+use crate::plugins::{Grants, SealedCode};
+use midimon_shared::{CapabilityKind, PluginId};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a plugin cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PrepareError {
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    #[error("{}: {source}", path.display())]
+    Compile { path: PathBuf, source: CompileError },
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+/// A plugin ready to be started, and what it was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub spec: PluginSpec,
+    digest: [u8; 32],
+    grants: Grants,
+}
+
+impl Prepared {
+    /// Whether starting the other would make no difference.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
+            && self.grants == other.grants
+            && self.spec.limits == other.spec.limits
+            && self.spec.settings == other.spec.settings
+            && self.spec.kind == other.spec.kind
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Prepare {
+    plugins: Option<PathBuf>,
+    data: DataDirs,
+    compiler: Compiler,
+}
+
+impl Prepare {
+    pub fn new(options: &ManagerOptions, programs: &Path, spawner: Spawner) -> Result<Self, PrepareError> {
+        Ok(Self {
+            plugins: options.plugins.clone(),
+            data: DataDirs::open(&options.data)?,
+            compiler: Compiler::new(programs, spawner),
+        })
+    }
+
+    /// The plugins there are.
+    pub fn scan(&self) -> Result<Scan, PrepareError> {
+        self.plugins.as_deref().map_or_else(|| Ok(Scan::default()), |plugins| Ok(scan(plugins)?))
+    }
+
+    /// How much lies in a plugin's data directory.
+    pub fn data_usage(&self, id: &PluginId) -> Option<Usage> {
+        self.data.usage(id).ok()
+    }
+
+    /// Reads, checks and seals a plugin's code, compiles it where needed, and
+    /// makes its data directory where it may have one.
+    pub fn prepare(&self, found: &Discovered, policy: &Policy) -> Result<Prepared, PrepareError> {
+        let manifest = &found.manifest;
+        let sealed = SealedCode::from_file(&found.dir, &manifest.entry, manifest.kind)?;
+        let digest = sealed.digest();
+        let code = match manifest.kind {
+            PluginKind::Native => Arc::new(sealed),
+            PluginKind::Wasm => self
+                .compiler
+                .compile(&sealed)
+                .map_err(|source| PrepareError::Compile { path: found.code_path(), source })?,
+        };
+        let grants = policy.grants.effective(manifest);
+        for missing in policy.grants.missing(manifest) {
+            tracing::info!("{} asks for '{missing}', which is not granted", manifest.id);
+        }
+        let data_dir = if grants.allows(CapabilityKind::Filesystem) {
+            let (_, path) = self.data.ensure(&manifest.id)?;
+            Some(path)
+        } else {
+            None
+        };
+        let mut limits = policy.limits.clone();
+        manifest.limits.lower(&mut limits);
+        let spec = PluginSpec {
+            id: manifest.id.clone(),
+            name: manifest.name.clone(),
+            version: manifest.version.to_string(),
+            kind: manifest.kind,
+            origin: Origin::Dev,
+            code,
+            data_dir,
+            settings: "{}".to_owned(),
+            limits,
+        };
+        Ok(Prepared { spec, digest, grants })
+    }
+}
