@@ -54,6 +54,9 @@ pub struct ManagerOptions {
     pub logs: Option<PathBuf>,
     /// Directory for what must outlive the program (quarantine); `None` forgets.
     pub state: Option<PathBuf>,
+    /// Directory for compiled WASM modules; without it, or without `state`, they are
+    /// compiled anew in each run.
+    pub compiled: Option<PathBuf>,
     /// Where answers and state changes are published.
     pub monitor: Arc<Monitor>,
 }
@@ -68,6 +71,7 @@ impl ManagerOptions {
             data: data.into(),
             logs: None,
             state: None,
+            compiled: None,
             monitor: Arc::default(),
         }
     }

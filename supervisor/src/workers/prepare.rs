@@ -5,7 +5,7 @@ use super::spawner::Spawner;
 use super::spec::PluginSpec;
 use super::status::{Origin, PluginKind};
 use crate::plugins::code::CodeError;
-use crate::plugins::compile::{CompileError, Compiler};
+use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
 use crate::plugins::discover::{Discovered, Scan, ScanError, scan};
 use crate::plugins::{Grants, SealedCode};
@@ -56,10 +56,14 @@ pub(super) struct Prepare {
 
 impl Prepare {
     pub fn new(options: &ManagerOptions, programs: &Path, spawner: Spawner) -> Result<Self, PrepareError> {
+        let cache = match (&options.compiled, &options.state) {
+            (Some(compiled), Some(state)) => open_cache(compiled, state),
+            _ => None,
+        };
         Ok(Self {
             plugins: options.plugins.clone(),
             data: DataDirs::open(&options.data)?,
-            compiler: Compiler::new(programs, spawner),
+            compiler: Compiler::new(programs, spawner, cache),
         })
     }
 
@@ -111,4 +115,10 @@ impl Prepare {
         };
         Ok(Prepared { spec, digest, grants })
     }
+}
+
+/// The cache of compiled code; plugins run without one, they only start slower.
+fn open_cache(compiled: &Path, state: &Path) -> Option<Cache> {
+    let cache = Cache::open(compiled, state);
+    cache.inspect_err(|error| tracing::warn!("no cache in {}: {error}", compiled.display())).ok()
 }

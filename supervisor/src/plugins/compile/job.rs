@@ -25,8 +25,8 @@ pub type SpawnFn = dyn Fn(SpawnSpec) -> Result<Child, SpawnError> + Send + Sync;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// Processor time it may use.
 const CPU_SECONDS: u64 = 60;
-/// Memory it may use: 512 MiB compile every module of reasonable size.
-const MEMORY_BYTES: u64 = 512 * 1024 * 1024;
+/// Memory it may use; the largest modules seen take 400 MiB.
+const MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 /// What is read of its log, in bytes.
 const MAX_LOG: usize = 4096;
 
@@ -34,15 +34,15 @@ const MAX_LOG: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum CompileError {
-    #[error("cannot be compiled: {} is missing; run make build", program.display())]
+    #[error("{} is missing; run make build", program.display())]
     NoCompiler { program: PathBuf },
-    #[error("cannot be compiled: {0}")]
+    #[error("cannot start the compiler: {0}")]
     Spawn(#[from] SpawnError),
-    #[error("cannot be compiled: {0}")]
+    #[error("cannot talk to the compiler: {0}")]
     Io(#[from] io::Error),
-    #[error("is not compiled after {} s; is the module hostile or very large?", .0.as_secs())]
+    #[error("not compiled after {} s; is the module hostile or very large?", .0.as_secs())]
     Deadline(Duration),
-    #[error("becomes more than {} MiB of compiled code", super::cache::MAX_ARTIFACT >> 20)]
+    #[error("it becomes more than {} MiB of compiled code", super::cache::MAX_ARTIFACT >> 20)]
     TooLarge,
     #[error("cannot be compiled: {0}")]
     Failed(String),
@@ -197,7 +197,7 @@ impl Drop for Job {
 fn explain(end: WaitStatus, said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     if let Some(line) = said.lines().rev().find(|line| !line.trim().is_empty()) {
-        return line.chars().take(500).flat_map(char::escape_debug).collect();
+        return crate::workers::log::safe(line.trim());
     }
     match end {
         WaitStatus::Exited(_, code) => WorkerExit::from_code(code)
