@@ -81,9 +81,7 @@ impl Key {
     pub fn keysym(self) -> u32 {
         match self.0 {
             Kind::Named(index) => row(index).keysym,
-            // Latin-1 is its own keysym, the rest of Unicode lies above 0x0100_0000 (X11 protocol, appendix A)
-            Kind::Char(character @ '\0'..='\u{FF}') => character as u32,
-            Kind::Char(character) => 0x0100_0000 | character as u32,
+            Kind::Char(character) => keysym(character),
         }
     }
 
@@ -118,6 +116,18 @@ pub fn us_stroke(character: char) -> Option<Stroke> {
         '\n' => Some(Stroke { code: KeyCode::KEY_ENTER, shift: false }),
         '\t' => Some(Stroke { code: KeyCode::KEY_TAB, shift: false }),
         _ => US.iter().find_map(row),
+    }
+}
+
+/// The X11 keysym that stands for this character, upper and lower case apart.
+#[must_use]
+pub fn keysym(character: char) -> u32 {
+    match character {
+        '\n' => 0xFF0D,
+        '\t' => 0xFF09,
+        // Latin-1 is its own keysym, the rest of Unicode lies above 0x0100_0000 (X11 protocol, appendix A)
+        '\0'..='\u{FF}' => character as u32,
+        _ => 0x0100_0000 | character as u32,
     }
 }
 
@@ -227,6 +237,9 @@ mod tests {
         assert_eq!(key("é").keysym(), 0xE9);
         assert_eq!(key("€").keysym(), 0x0100_20AC);
         assert_eq!(key("return").keysym(), 0xFF0D);
+        assert_eq!(keysym('\n'), key("enter").keysym());
+        assert_eq!(keysym('\t'), key("tab").keysym());
+        assert_eq!((keysym('É'), keysym('é')), (0xC9, 0xE9));
         assert_eq!(key("f24").keysym(), key("f1").keysym() + 23);
     }
 

@@ -8,6 +8,7 @@ pub mod device;
 pub mod hardware;
 pub mod hotplug;
 pub mod input;
+pub mod output;
 pub mod parser;
 pub mod ports;
 pub mod replay;
