@@ -1,8 +1,10 @@
 //! The command line: one file a command family. Commands parse, ask the daemon
 //! or run it, and print; what is printed comes from pure functions.
 
+mod check;
 mod control;
 mod events;
+mod log;
 mod logs;
 pub mod output;
 mod ports;
@@ -29,6 +31,7 @@ Examples:
   midimon status                         what runs, what it did, what went wrong
   midimon run --watch                    run here and see every note
   midimon replay song.mid                play a file through your mappings
+  midimon check                          look for mistakes in the configuration
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon";
 
@@ -63,12 +66,16 @@ enum Command {
     Ports(ports::Ports),
     /// Watch notes, mappings and plugins' answers as they happen
     Monitor(events::Monitor),
+    /// Look for mistakes in a configuration
+    Check(check::Check),
     /// Play a MIDI file through the mappings and plugins, then end
     Replay(run::Replay),
     /// Show the daemon's and the plugins' logs
     Logs(logs::Logs),
     /// List, inspect and restart plugins' workers
     Worker(worker::Worker),
+    /// Explain a diagnostic's code
+    Explain(check::Explain),
 }
 
 /// What every command is given.
@@ -144,9 +151,11 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Mode(command) => command.execute(&context),
         Command::Ports(command) => command.execute(&context),
         Command::Monitor(command) => command.execute(&context),
+        Command::Check(command) => command.execute(&context),
         Command::Replay(command) => command.execute(&context),
         Command::Logs(command) => command.execute(&context),
         Command::Worker(command) => command.execute(&context),
+        Command::Explain(command) => command.execute(&context),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::events::Printer;
 use super::output::Output;
-use super::{CliError, Context, output, status};
+use super::{CliError, Context, log, status};
 use crate::control::model::Status;
 use crate::daemon::{self, RunOptions};
 use crate::midi::input::InputSpec;
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 /// What `run` and `start` have in common.
@@ -34,7 +33,8 @@ pub(super) struct Daemon {
     /// Play files again when they end
     #[arg(long = "loop")]
     looped: bool,
-    /// Log this and what is worse: off, error, warn, info, debug or trace (also: MIDIMON_LOG)
+    /// Log this and what is worse: off, error, warn, info, debug or trace
+    /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<LevelFilter>,
 }
@@ -109,8 +109,9 @@ impl Run {
         if self.detached {
             nix::unistd::setsid().map_err(|error| CliError::Failed(format!("cannot leave the session: {error}")))?;
         }
-        log_to_stderr(self.daemon.log_level);
-        let status = run(self.daemon.options(context, self.exit_when_done), self.watch, &context.out)?;
+        let options = self.daemon.options(context, self.exit_when_done);
+        log::start(self.daemon.log_level, &options)?;
+        let status = run(options, self.watch, &context.out)?;
         if self.exit_when_done { print(&status, self.json, &context.out) } else { Ok(()) }
     }
 }
@@ -139,14 +140,14 @@ pub struct Replay {
     /// Print the summary as JSON, and nothing else
     #[arg(long)]
     json: bool,
-    /// Log this and what is worse: off, error, warn, info, debug or trace (also: MIDIMON_LOG)
+    /// Log this and what is worse: off, error, warn, info, debug or trace
+    /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<LevelFilter>,
 }
 
 impl Replay {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        log_to_stderr(self.log_level.or(self.quiet.then_some(LevelFilter::WARN)));
         let options = RunOptions {
             home: context.home.clone(),
             config: self.config,
@@ -156,6 +157,7 @@ impl Replay {
             monitor: Arc::new(Monitor::default()),
             exit_when_done: true,
         };
+        log::start(self.log_level.or(self.quiet.then_some(LevelFilter::WARN)), &options)?;
         let status = run(options, !self.quiet && !self.json, &context.out)?;
         print(&status, self.json, &context.out)
     }
@@ -196,19 +198,6 @@ fn print_events(events: &Receiver<MonitorEvent>, ended: &AtomicBool, out: &Outpu
             Err(_) => return,
         }
     }
-}
-
-/// The level asked for, else `MIDIMON_LOG`, else info.
-fn log_to_stderr(level: Option<LevelFilter>) {
-    let filter = match level {
-        Some(level) => EnvFilter::default().add_directive(level.into()),
-        None => EnvFilter::builder()
-            .with_default_directive(LevelFilter::INFO.into())
-            .with_env_var("MIDIMON_LOG")
-            .from_env_lossy(),
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    log.with_ansi(output::coloured_stderr()).init();
 }
 
 #[cfg(test)]
