@@ -196,17 +196,16 @@ impl Thread<'_> {
     }
 
     fn send(&mut self, message: ChannelMessage) {
-        if self.line.is_none() && !self.open() {
-            self.shared.state().status.dropped += 1;
-            return;
+        if self.line.is_some() || self.open() {
+            self.send_paced(message);
         }
-        self.send_paced(message);
     }
 
-    /// True when the port is open.
+    /// True when the port is open; if not, the message that needs it is dropped.
     fn open(&mut self) -> bool {
         let retry_now = std::mem::take(&mut self.shared.state().retry_now);
         if !retry_now && now() < self.retry {
+            self.shared.state().status.dropped += 1;
             return false;
         }
         match self.opener.open(&self.shared.name) {
@@ -225,9 +224,10 @@ impl Thread<'_> {
         }
     }
 
-    /// Tells an error once, until another one or success.
+    /// A message could not be sent: told once, until another error or success.
     fn failed(&self, error: String) {
         let mut state = self.shared.state();
+        state.status.dropped += 1;
         if state.status.error.as_ref() != Some(&error) {
             state.status.error = Some(error.clone());
             drop(state);
@@ -256,7 +256,6 @@ impl Thread<'_> {
                 state.status.sounding = self.sounding.count();
             }
             Err(error) => {
-                self.shared.state().status.dropped += 1;
                 self.failed(error);
                 // what is wrong with the port may be cured by opening it again
                 self.hang_up();
