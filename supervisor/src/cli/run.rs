@@ -9,6 +9,7 @@ use crate::midi::input::InputSpec;
 use crate::midi::replay::Speed;
 use crate::monitor::{Monitor, MonitorEvent};
 use clap::Args;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::OsString;
 use std::io;
 use std::path::{PathBuf, absolute};
@@ -176,7 +177,13 @@ fn run(options: RunOptions, watch: bool, out: &Output) -> Result<Status, CliErro
     let (events, ended) = (options.monitor.watch(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let ended = &ended;
+        // the printer's thread takes no signals: they are for the daemon, which blocks
+        // them before it starts its own threads and would come too late for this one
+        let signal_mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
         scope.spawn(move || print_events(&events, ended, out));
+        if let Ok(before) = signal_mask {
+            let _ = before.thread_set_mask(); // fails on an invalid argument only
+        }
         let result = daemon::run(options).map_err(failed);
         ended.store(true, Ordering::Release);
         result

@@ -104,6 +104,9 @@ pub fn render(status: &model::Status, now_unix_ms: u64, look: &Look) -> String {
     if status.missed_events > 0 {
         line("monitor", format!("{} missed by slow watchers", count(status.missed_events, "event")));
     }
+    for problem in status.problems.iter().flat_map(|problem| problem.lines()) {
+        line("problem", look.paint(Colour::Bad, &safe_text(problem)));
+    }
     text.push('\n');
     text.push_str(&worker_view::table(&status.workers, look));
     text
@@ -112,7 +115,9 @@ pub fn render(status: &model::Status, now_unix_ms: u64, look: &Look) -> String {
 /// What came of a run that is over.
 #[must_use]
 pub fn summary(status: &model::Status, look: &Look) -> String {
-    format!("{}\n\n{}", engine(&status.engine, look), worker_view::table(&status.workers, look))
+    let problem = |problem: &String| look.paint(Colour::Bad, &safe_lines(problem)) + "\n";
+    let problems: String = status.problems.iter().map(problem).collect();
+    format!("{}\n{problems}\n{}", engine(&status.engine, look), worker_view::table(&status.workers, look))
 }
 
 fn engine(engine: &EngineCounts, look: &Look) -> String {
@@ -158,6 +163,7 @@ mod tests {
             outputs: Vec::new(),
             engine: EngineCounts { messages: 24, hits: 1, effects: 2, effects_failed: 1 },
             missed_events: 0,
+            problems: vec!["plugin x: truncated\x07".into()],
             workers: vec![worker("echo")],
         }
     }
@@ -174,6 +180,7 @@ inputs   nanoPAD2: connected, 12 messages
          pad: not connected, 12 messages, no port of that name
 outputs  none
 engine   24 messages, 1 mapping hit, 2 effects, 1 failed
+problem  plugin x: truncated\\u{7}
 
 PLUGIN  KIND ";
         assert!(text.starts_with(expected), "{text}");

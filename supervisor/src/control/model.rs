@@ -28,6 +28,9 @@ pub struct Status {
     pub engine: EngineCounts,
     /// Events that watchers had no room for.
     pub missed_events: u64,
+    /// What keeps something from working, a sentence each: plugins that cannot
+    /// be loaded, inputs that cannot be opened.
+    pub problems: Vec<String>,
     /// Every plugin, by id; `log_tail` is empty here.
     pub workers: Vec<WorkerStatus>,
 }

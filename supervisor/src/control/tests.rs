@@ -39,6 +39,7 @@ impl Daemon for Fake {
             outputs: Vec::new(),
             engine: EngineCounts::default(),
             missed_events: self.monitor.missed(),
+            problems: Vec::new(),
             workers: Vec::new(),
         }
     }
