@@ -54,7 +54,7 @@ pub trait Plugin: Default + 'static {
     fn describe() -> Metadata;
 
     /// Starts it: keep the host to log or to find the data directory.
-    /// `settings` is the table `[plugins.ID.settings]` of the configuration.
+    /// `settings` are the user's for this plugin; `{}` where there are none.
     ///
     /// # Errors
     /// It cannot run; midimon shows why.
