@@ -48,6 +48,27 @@ impl HomeError {
     }
 }
 
+/// Where this system keeps things of each kind, for all programs.
+struct Bases {
+    config: Option<PathBuf>,
+    data: Option<PathBuf>,
+    state: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+    cache: Option<PathBuf>,
+}
+
+impl Bases {
+    fn of_this_user() -> Self {
+        Self {
+            config: dirs::config_dir(),
+            data: dirs::data_dir(),
+            state: dirs::state_dir(),
+            runtime: dirs::runtime_dir(),
+            cache: dirs::cache_dir(),
+        }
+    }
+}
+
 /// The directories of one midimon. All paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
@@ -69,7 +90,7 @@ impl Home {
         let from_environment = std::env::var_os("MIDIMON_HOME").filter(|value| !value.is_empty());
         match explicit.or(from_environment.as_deref().map(Path::new)) {
             Some(directory) => Self::at(directory),
-            None => Self::conventional(),
+            None => Self::conventional(Bases::of_this_user()),
         }
     }
 
@@ -91,15 +112,15 @@ impl Home {
         .checked()
     }
 
-    fn conventional() -> Result<Self, HomeError> {
+    fn conventional(bases: Bases) -> Result<Self, HomeError> {
         let ours = |base: PathBuf| base.join("midimon");
-        let data = dirs::data_dir().map(ours).ok_or(HomeError::Unknown)?;
-        let state = dirs::state_dir().map_or_else(|| data.join("state"), ours);
+        let data = bases.data.map(ours).ok_or(HomeError::Unknown)?;
+        let state = bases.state.map_or_else(|| data.join("state"), ours);
         Self {
             explicit: None,
-            config: dirs::config_dir().map(ours).ok_or(HomeError::Unknown)?,
-            runtime: dirs::runtime_dir().map_or_else(|| state.join("run"), ours),
-            compiled: dirs::cache_dir().map_or_else(|| data.clone(), ours).join("compiled"),
+            config: bases.config.map(ours).ok_or(HomeError::Unknown)?,
+            runtime: bases.runtime.map_or_else(|| state.join("run"), ours),
+            compiled: bases.cache.map_or_else(|| data.clone(), ours).join("compiled"),
             data,
             state,
         }
@@ -263,6 +284,33 @@ mod tests {
         ] {
             assert_eq!(path, Path::new(name));
         }
+    }
+
+    #[test]
+    fn without_a_named_home_files_lie_where_the_system_keeps_them() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        let bases = || Bases {
+            config: Some(at("config")),
+            data: Some(at("data")),
+            state: Some(at("state")),
+            runtime: Some(at("runtime")),
+            cache: Some(at("cache")),
+        };
+        fs::create_dir(at("runtime")).unwrap();
+        let home = Home::conventional(bases()).unwrap();
+        home.prepare().unwrap();
+        assert_eq!(home.config_file(), at("config/midimon/config.toml"));
+        assert_eq!(home.plugin_data_dir(), at("data/midimon/plugin-data"));
+        assert_eq!(home.lock(), at("state/midimon/lock"));
+        assert_eq!(home.socket(), at("runtime/midimon/control.sock"));
+        assert_eq!(mode(&at("runtime/midimon")), 0o700);
+        let sparse = Home::conventional(Bases { state: None, runtime: None, cache: None, ..bases() }).unwrap();
+        sparse.prepare().unwrap();
+        assert_eq!(sparse.state_dir(), at("data/midimon/state"));
+        assert_eq!(sparse.socket(), at("data/midimon/state/run/control.sock"));
+        assert_eq!(sparse.compiled_dir(), at("data/midimon/compiled"));
+        assert!(matches!(Home::conventional(Bases { data: None, ..bases() }), Err(HomeError::Unknown)));
     }
 
     #[test]
