@@ -3,6 +3,7 @@
 
 mod channels;
 mod diagnostics;
+mod documentation;
 mod first_match;
 mod invariants;
 mod limits;
