@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Index of a device alias in `Compiled::devices`.
 pub type DeviceIndex = u16;
+/// Index of an input that messages come from; several can be one configured device.
+pub type SourceIndex = u16;
 /// Index of a mode in `Compiled::modes`.
 pub type ModeIndex = u16;
 /// Index into `Compiled::bindings`.
@@ -21,7 +23,9 @@ pub type MappingIndex = u32;
 pub enum Input {
     /// A channel message from a device.
     Message {
-        /// Which device.
+        /// Which input it came from: what is held is kept apart by this.
+        source: SourceIndex,
+        /// Which configured device that is.
         device: DeviceIndex,
         /// What it sent.
         message: ChannelMessage,
@@ -32,8 +36,8 @@ pub enum Input {
     Timer,
     /// Somebody chose a mode from outside.
     SetMode(ModeIndex),
-    /// A device went away: what it held is released.
-    DeviceGone(DeviceIndex),
+    /// An input went away: what it held is released.
+    SourceGone(SourceIndex),
     /// Panic: everything held is released, delayed steps are forgotten.
     ReleaseAll,
 }

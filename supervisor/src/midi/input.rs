@@ -142,7 +142,8 @@ impl Inputs {
             let other: Box<dyn Send + Sync> = match spec {
                 InputSpec::Hardware(name) => {
                     let hotplug = hotplug.as_ref().map_err(Clone::clone)?;
-                    let selection = name.clone().map_or_else(|| options.selection.clone(), Selection::Named);
+                    let selection =
+                        name.clone().map_or_else(|| options.selection.clone(), |name| Selection::Named(vec![name]));
                     let hardware = hardware(hotplug, selection);
                     inputs.hardware.push(Listening { hardware, follows: name.is_none() });
                     continue;

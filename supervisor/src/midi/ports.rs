@@ -96,7 +96,7 @@ mod tests {
         let used = |list: &PortList| list.inputs.iter().map(|input| (input.used, input.why)).collect::<Vec<_>>();
         assert_eq!(used(&every), [(false, "Midi Through is used only when chosen by name"), (true, "hardware input")]);
         assert_eq!(every.outputs, [OutputPort { name: "24:x".into(), address: "24:1".into() }]);
-        let named = list(&Selection::Named("14:x".into()), &ports);
+        let named = list(&Selection::Named(vec!["14:x".into()]), &ports);
         assert_eq!(used(&named), [(true, "chosen by name"), (false, "another input is chosen by name")]);
     }
 }

@@ -13,8 +13,8 @@ pub enum Selection {
     /// Every hardware input.
     #[default]
     Every,
-    /// The one input of this name, hardware or not.
-    Named(String),
+    /// The inputs of these names, hardware or not.
+    Named(Vec<String>),
 }
 
 /// A name that could mean several ports.
@@ -87,6 +87,22 @@ pub struct Plan<'a> {
     pub problem: Option<String>,
 }
 
+/// The port a name means now, or why there is none.
+fn named<'a>(name: &str, mut ports: impl Iterator<Item = &'a Port> + Clone, open: &[Port]) -> Result<&'a Port, String> {
+    match find(name, ports.clone()) {
+        Ok(Some(port)) => Ok(port),
+        Ok(None) => {
+            let names: Vec<_> = ports.map(|port| port.name.clone()).collect();
+            let there = if names.is_empty() { " none".to_owned() } else { list(&names) };
+            Err(format!("waiting for the MIDI input \"{name}\"; inputs that are there:{there}"))
+        }
+        // one that is in use stays in use when its twin is plugged in
+        Err(ambiguous) => ports
+            .find(|port| open.contains(port) && ambiguous.candidates.contains(&port.name))
+            .ok_or_else(|| ambiguous.to_string()),
+    }
+}
+
 /// Compares what is there with what is listened to (`open`).
 #[must_use]
 pub fn plan<'a>(selection: &Selection, ports: &'a [Port], open: &[Port]) -> Plan<'a> {
@@ -94,25 +110,17 @@ pub fn plan<'a>(selection: &Selection, ports: &'a [Port], open: &[Port]) -> Plan
     let mut problem = None;
     let mut wanted: Vec<&Port> = match selection {
         Selection::Every => inputs().filter(|port| port.kind == PortKind::Hardware).collect(),
-        Selection::Named(name) => match find(name, inputs()) {
-            Ok(Some(port)) => vec![port],
-            Ok(None) => {
-                let names: Vec<_> = inputs().map(|port| port.name.clone()).collect();
-                let there = if names.is_empty() { " none".to_owned() } else { list(&names) };
-                problem = Some(format!("waiting for the MIDI input \"{name}\"; inputs that are there:{there}"));
-                Vec::new()
-            }
-            // one that is in use stays in use when its twin is plugged in
-            Err(ambiguous) => {
-                match inputs().find(|port| open.contains(port) && ambiguous.candidates.contains(&port.name)) {
-                    Some(port) => vec![port],
-                    None => {
-                        problem = Some(ambiguous.to_string());
-                        Vec::new()
-                    }
+        Selection::Named(names) => {
+            let mut wanted = Vec::new();
+            for name in names {
+                match named(name, inputs(), open) {
+                    Ok(port) if wanted.contains(&port) => {}
+                    Ok(port) => wanted.push(port),
+                    Err(why) => problem = Some(why),
                 }
             }
-        },
+            wanted
+        }
     };
     if wanted.len() > MAX_INPUTS {
         problem = Some(format!("{} MIDI inputs are there, only the first {MAX_INPUTS} are used", wanted.len()));
@@ -192,7 +200,7 @@ mod tests {
     fn a_name_may_mean_through_and_software_but_never_our_own() {
         let ports = ports();
         let opened =
-            |name: &str| plan(&Selection::Named(name.into()), &ports, &[]).open.first().map(|port| port.client);
+            |name: &str| plan(&Selection::Named(vec![name.into()]), &ports, &[]).open.first().map(|port| port.client);
         assert_eq!(opened("Midi Through"), Some(14));
         assert_eq!(opened("VMPK"), Some(128));
         assert_eq!(opened("midimon"), None);
@@ -201,7 +209,9 @@ mod tests {
     #[test]
     fn planning_again_after_doing_it_changes_nothing() {
         let ports = ports();
-        for selection in [Selection::Every, Selection::Named("Launchpad X".into()), Selection::Named("none".into())] {
+        for selection in
+            [Selection::Every, Selection::Named(vec!["Launchpad X".into()]), Selection::Named(vec!["none".into()])]
+        {
             let open: Vec<_> = plan(&selection, &ports, &[]).open.into_iter().cloned().collect();
             let again = plan(&selection, &ports, &open);
             assert!(again.open.is_empty() && again.close.is_empty(), "{selection:?}");
@@ -211,7 +221,7 @@ mod tests {
     #[test]
     fn another_selection_closes_the_old_and_opens_the_new() {
         let ports = ports();
-        let plan = plan(&Selection::Named("Launchpad X".into()), &ports, &[ports[1].clone(), ports[3].clone()]);
+        let plan = plan(&Selection::Named(vec!["Launchpad X".into()]), &ports, &[ports[1].clone(), ports[3].clone()]);
         assert_eq!((plan.close, plan.open), (vec![0], vec![]));
     }
 
@@ -219,7 +229,7 @@ mod tests {
     fn the_device_in_use_is_kept_when_a_twin_makes_its_name_ambiguous() {
         let mut ports = ports();
         ports.push(port(32, "Launchpad Mini", "MIDI", PortKind::Hardware));
-        let selection = Selection::Named("Launch".into());
+        let selection = Selection::Named(vec!["Launch".into()]);
         let kept = plan(&selection, &ports, &[ports[3].clone()]);
         assert_eq!(kept, Plan::default());
         let fresh = plan(&selection, &ports, &[]);
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn a_missing_device_is_waited_for_and_others_are_named() {
         let ports = ports();
-        let plan = plan(&Selection::Named("Twister".into()), &ports, &[]);
+        let plan = plan(&Selection::Named(vec!["Twister".into()]), &ports, &[]);
         let problem = plan.problem.unwrap();
         assert!(problem.contains("Twister") && problem.contains("Launchpad X:LPX MIDI In"), "{problem}");
         assert!(!problem.contains("midimon:"), "{problem}");

@@ -29,6 +29,7 @@ use super::status::WorkerStatus;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::plugins::Grants;
+use crate::plugins::discover::{Scan, scan};
 use crate::sys::proc_status::ProcStatus;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::id::InvalidPluginId;
@@ -173,6 +174,7 @@ pub struct PluginManager {
 
 #[derive(Debug, Default)]
 struct Plugins {
+    directory: Option<PathBuf>,
     policies: Policies,
     /// What was given to the pool, to see what has changed.
     installed: HashMap<PluginId, Prepared>,
@@ -224,8 +226,9 @@ impl PluginManager {
         let quarantine = Quarantine::open(options.state.as_deref());
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
         let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, options.monitor)?;
+        let plugins = Plugins { directory: options.plugins, ..Plugins::default() };
         let manager =
-            Self { requests, prepare, plugins: Mutex::default(), lanes: Mutex::default(), thread: Mutex::default() };
+            Self { requests, prepare, plugins: Mutex::new(plugins), lanes: Mutex::default(), thread: Mutex::default() };
         Ok((manager, Driver(pool)))
     }
 
@@ -241,9 +244,17 @@ impl PluginManager {
         lanes.entry(id.clone()).or_insert_with(new).clone()
     }
 
-    /// Takes the user's word on plugins; it counts from the next load or [`Self::sync`] on.
-    pub fn set_policies(&self, policies: Policies) {
-        self.plugins().policies = policies;
+    /// Takes the plugin directory and the user's word on plugins; they count from
+    /// the next load or [`Self::sync`] on.
+    pub fn set_policies(&self, directory: Option<PathBuf>, policies: Policies) {
+        let mut plugins = self.plugins();
+        plugins.directory = directory;
+        plugins.policies = policies;
+    }
+
+    fn scan(&self) -> Result<Scan, PrepareError> {
+        let directory = self.plugins().directory.clone();
+        directory.map_or_else(|| Ok(Scan::default()), |directory| Ok(scan(&directory)?))
     }
 
     /// Takes what mappings call, and the names of modes and devices. Returns where
@@ -281,7 +292,7 @@ impl PluginManager {
     /// are started, those gone or disabled are stopped, unchanged ones are left alone.
     /// Does not wait for them to be ready. Takes long when code has to be compiled.
     pub fn sync(&self) {
-        let scan = match self.prepare.scan() {
+        let scan = match self.scan() {
             Ok(scan) => scan,
             Err(error) => {
                 self.plugins().problems = BTreeMap::from([("plugins".to_owned(), error.to_string())]);
@@ -343,7 +354,7 @@ impl PluginManager {
     /// It is not there, cannot be loaded, or does not become ready.
     pub fn load_plugin(&self, id: &str) -> Result<(), LoadError> {
         let id: PluginId = id.parse()?;
-        let scan = self.prepare.scan()?;
+        let scan = self.scan()?;
         if let Some(bad) = scan.bad.iter().find(|bad| bad.id.as_ref() == Some(&id)) {
             return Err(LoadError::NotReady(id, bad.cause.to_string()));
         }
@@ -447,6 +458,13 @@ impl PluginManager {
         }
         workers.sort_by(|a, b| a.id.cmp(&b.id));
         workers
+    }
+
+    /// Calls without an answer, of all plugins.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lanes.values().map(|lane| lane.counts().in_flight).sum()
     }
 
     /// Why plugins of the plugin directory are not loaded: what, and the reason.

@@ -7,7 +7,7 @@ use super::status::{Origin, PluginKind};
 use crate::plugins::code::CodeError;
 use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
-use crate::plugins::discover::{Discovered, Scan, ScanError, scan};
+use crate::plugins::discover::{Discovered, ScanError};
 use crate::plugins::{Grants, SealedCode};
 use midimon_shared::{CapabilityKind, PluginId};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,6 @@ impl Prepared {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Prepare {
-    plugins: Option<PathBuf>,
     data: DataDirs,
     compiler: Compiler,
 }
@@ -60,16 +59,7 @@ impl Prepare {
             (Some(compiled), Some(state)) => open_cache(compiled, state),
             _ => None,
         };
-        Ok(Self {
-            plugins: options.plugins.clone(),
-            data: DataDirs::open(&options.data)?,
-            compiler: Compiler::new(programs, spawner, cache),
-        })
-    }
-
-    /// The plugins there are.
-    pub fn scan(&self) -> Result<Scan, PrepareError> {
-        self.plugins.as_deref().map_or_else(|| Ok(Scan::default()), |plugins| Ok(scan(plugins)?))
+        Ok(Self { data: DataDirs::open(&options.data)?, compiler: Compiler::new(programs, spawner, cache) })
     }
 
     /// How much lies in a plugin's data directory.

@@ -1,12 +1,12 @@
 //! Which mapping took which press.
 
-use crate::mapping::types::{DeviceIndex, MappingIndex};
+use crate::mapping::types::{DeviceIndex, MappingIndex, SourceIndex};
 use midimon_shared::{Channel, U7};
 
 /// A key or pad that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pad {
-    pub device: DeviceIndex,
+    pub source: SourceIndex,
     pub channel: Channel,
     pub note: U7,
 }
@@ -15,6 +15,7 @@ pub(super) struct Pad {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Press {
     pub pad: Pad,
+    pub device: DeviceIndex,
     pub mapping: MappingIndex,
 }
 

@@ -9,7 +9,7 @@ mod held;
 mod swap;
 
 use super::compiled::{Compiled, Program, Slot, Step};
-use super::types::{DeviceIndex, Input, MappingIndex, ModeIndex, Output};
+use super::types::{DeviceIndex, Input, MappingIndex, ModeIndex, Output, SourceIndex};
 use crate::clock::Time;
 use delays::{Cursor, Delays, Phase};
 use held::{Held, Pad, Press};
@@ -32,7 +32,7 @@ const RELEASE_VELOCITY: U7 = U7::truncate(64);
 /// let mut engine = Engine::new(Arc::new(Compiled::default()));
 /// let mut outputs = Vec::new();
 /// let message = ChannelMessage::from_bytes([0x90, 60, 100]).unwrap();
-/// engine.step(Time::from_millis(5), Input::Message { device: 0, message, unix_ms: 0 }, &mut outputs);
+/// engine.step(Time::from_millis(5), Input::Message { source: 0, device: 0, message, unix_ms: 0 }, &mut outputs);
 /// assert!(outputs.is_empty(), "no mapping, no output");
 /// ```
 #[derive(Debug)]
@@ -68,10 +68,10 @@ impl Engine {
         let mut run = Run { compiled: &self.compiled, state: &mut self.state, now, outputs };
         run.what_is_due();
         match input {
-            Input::Message { device, message, unix_ms } => run.message(device, message, unix_ms),
+            Input::Message { source, device, message, unix_ms } => run.message(source, device, message, unix_ms),
             Input::Timer => {}
             Input::SetMode(mode) => run.set_mode(mode),
-            Input::DeviceGone(device) => run.release_where(|press| press.pad.device == device),
+            Input::SourceGone(source) => run.release_where(|press| press.pad.source == source),
             Input::ReleaseAll => run.panic(),
         }
     }
@@ -132,19 +132,19 @@ impl Run<'_> {
         }
     }
 
-    fn message(&mut self, device: DeviceIndex, message: ChannelMessage, unix_ms: u64) {
+    fn message(&mut self, source: SourceIndex, device: DeviceIndex, message: ChannelMessage, unix_ms: u64) {
         self.state.wall = (self.now, unix_ms);
         match message {
-            ChannelMessage::NoteOn { channel, note, .. } => self.press(Pad { device, channel, note }, message),
+            ChannelMessage::NoteOn { channel, note, .. } => self.press(Pad { source, channel, note }, device, message),
             ChannelMessage::NoteOff { channel, note, .. } => {
-                if let Some(press) = self.state.held.take(Pad { device, channel, note }) {
+                if let Some(press) = self.state.held.take(Pad { source, channel, note }) {
                     self.release(press, message, Pace::AsWritten);
                 }
             }
             ChannelMessage::ControlChange { controller, channel, .. } if controller.get() >= 120 => {
                 // channel mode messages, not controllers: 120 is all sound off, 123-127 mean all notes off
                 if matches!(controller.get(), 120 | 123..) {
-                    self.release_where(|press| press.pad.device == device && press.pad.channel == channel);
+                    self.release_where(|press| press.pad.source == source && press.pad.channel == channel);
                 }
             }
             _ => {
@@ -155,16 +155,16 @@ impl Run<'_> {
         }
     }
 
-    fn press(&mut self, pad: Pad, message: ChannelMessage) {
+    fn press(&mut self, pad: Pad, device: DeviceIndex, message: ChannelMessage) {
         // the release in between was lost on the way
         if let Some(press) = self.state.held.take(pad) {
             self.release_unasked(press);
         }
-        let Some(mapping) = self.find(pad.device, message) else {
+        let Some(mapping) = self.find(device, message) else {
             return;
         };
-        if self.start(mapping, self.stamp(pad.device, message)) {
-            self.state.held.insert(Press { pad, mapping });
+        if self.start(mapping, self.stamp(device, message)) {
+            self.state.held.insert(Press { pad, device, mapping });
         }
     }
 
@@ -190,7 +190,7 @@ impl Run<'_> {
         let waits = self.compiled.rule(press.mapping).is_some_and(|rule| rule.release.waits);
         // a release is never refused: without room to wait it runs through
         let pace = if waits && self.state.delays.is_full() { Pace::AtOnce } else { pace };
-        let stamp = self.stamp(press.pad.device, message);
+        let stamp = self.stamp(press.device, message);
         self.go_on(self.now, Cursor { mapping: press.mapping, phase: Phase::Release, next: 0 }, stamp, pace);
     }
 

@@ -42,10 +42,10 @@ impl Run<'_> {
         let old = self.compiled;
         let mut gone = Vec::new();
         self.state.held.retain(|press| {
-            let carried = counterpart_device(new, old, press.pad.device).zip(new.counterpart(old, press.mapping));
+            let carried = counterpart_device(new, old, press.device).zip(new.counterpart(old, press.mapping));
             match carried {
                 Some((device, mapping)) => {
-                    press.pad.device = device;
+                    press.device = device;
                     press.mapping = mapping;
                 }
                 None => gone.push(*press),

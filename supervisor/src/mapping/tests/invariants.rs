@@ -82,13 +82,13 @@ proptest! {
         for act in acts.into_iter().chain([Act::Panic]) {
             outputs.clear();
             let input = match act {
-                Act::Message(bytes) => Input::Message { device: 0, message: ChannelMessage::from_bytes(bytes).unwrap(), unix_ms: 0 },
+                Act::Message(bytes) => Input::Message { source: 0, device: 0, message: ChannelMessage::from_bytes(bytes).unwrap(), unix_ms: 0 },
                 Act::Wait(ms) => {
                     now = now + std::time::Duration::from_millis(ms);
                     Input::Timer
                 }
                 Act::Mode(mode) => Input::SetMode(mode),
-                Act::Gone => Input::DeviceGone(0),
+                Act::Gone => Input::SourceGone(0),
                 Act::Panic => Input::ReleaseAll,
                 Act::Swap(variant) => {
                     let old = engine.swap(now, Arc::clone(&configs[usize::from(variant)]), &mut outputs);

@@ -119,7 +119,7 @@ impl Simulation {
             return Input::SetMode(compiled.mode_index(mode).expect(mode));
         }
         if let Some(alias) = word.strip_prefix("gone:") {
-            return Input::DeviceGone(device(alias));
+            return Input::SourceGone(device(alias));
         }
         if word == "panic" {
             return Input::ReleaseAll;
@@ -143,7 +143,7 @@ impl Simulation {
             _ => panic!("{word}"),
         };
         let message = ChannelMessage::from_bytes([status + channel - 1, first as u8, second as u8]).expect(word);
-        Input::Message { device, message, unix_ms: 1_000_000 + self.now.as_nanos() / 1_000_000 }
+        Input::Message { source: device, device, message, unix_ms: 1_000_000 + self.now.as_nanos() / 1_000_000 }
     }
 }
 

@@ -10,7 +10,7 @@ mod writer;
 use super::hotplug::{Hotplug, PortWatcher};
 use super::seq::{self, Port, SeqError};
 use midimon_shared::ChannelMessage;
-use queue::Pace;
+pub use queue::Pace;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -1,0 +1,230 @@
+//! The daemon: wires the parts together and owns their shutdown.
+//!
+//! [`router`] is the hot path. Everything slow happens elsewhere: [`reload`]
+//! reads the configuration, the manager's threads run plugins, the executor's
+//! threads have effects, and the main thread here only waits for notices.
+
+mod control;
+mod reload;
+mod router;
+mod signals;
+mod sources;
+mod timers;
+mod watch;
+
+use crate::action::{Executor, KeyboardChoice};
+use crate::control::Daemon;
+use crate::control::model::Status;
+use crate::control::server::{Server, ServerError};
+use crate::home::{Home, HomeError, Lock};
+use crate::mapping::types::Input;
+use crate::midi::MidiSink;
+use crate::midi::device::DeviceTable;
+use crate::midi::hotplug::Hotplug;
+use crate::midi::input::{InputError, InputOptions, InputSpec, Inputs};
+use crate::midi::output::{NoteFn, Outputs, Pace};
+use crate::midi::replay::Speed;
+use crate::midi::seq::SeqError;
+use crate::monitor::Monitor;
+use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
+use reload::ConfigHolder;
+use router::{Notice, Router};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often the end of all work is looked for once the last input has ended.
+const DONE_POLL: Duration = Duration::from_millis(10);
+/// How long releases may take to reach the plugins when the daemon stops.
+const RELEASE_LIMIT: Duration = Duration::from_millis(500);
+
+/// What `midimon run` was asked for.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where the files lie.
+    pub home: Home,
+    /// The configuration, where it is not the home's own.
+    pub config: Option<PathBuf>,
+    /// Inputs in the order asked for; none means the hardware the configuration asks for.
+    pub inputs: Vec<InputSpec>,
+    /// How fast files are replayed.
+    pub speed: Speed,
+    /// Whether replayed files start again at their end.
+    pub looped: bool,
+    /// Where what happens is published; whoever wants all of it watches before the run.
+    pub monitor: Arc<Monitor>,
+    /// Whether the daemon ends when every replayed input has ended and every
+    /// trigger is answered.
+    pub exit_when_done: bool,
+}
+
+/// Why the daemon could not run.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Manager(#[from] ManagerError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The parts of a running daemon that other threads ask.
+struct Running {
+    home: Home,
+    monitor: Arc<Monitor>,
+    router: Arc<Router>,
+    manager: Arc<PluginManager>,
+    executor: Arc<Executor>,
+    hotplug: Result<Arc<Hotplug>, SeqError>,
+    devices: Arc<DeviceTable>,
+    inputs: Mutex<Inputs>,
+    config: ConfigHolder,
+    notices: Sender<Notice>,
+    started: Instant,
+}
+
+/// Runs the daemon until it is told to stop, or is done where that was asked
+/// for; the last status before it stopped.
+///
+/// # Errors
+/// What kept it from starting, as a sentence for the user.
+pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
+    let (notices, noticed) = channel();
+    // before any other thread: the signals must be blocked in all of them
+    signals::start(notices.clone()).map_err(DaemonError::Thread)?;
+    options.home.prepare()?;
+    let _lock = Lock::take(&options.home)?;
+    let specs = if options.inputs.is_empty() { vec![InputSpec::Hardware(None)] } else { options.inputs.clone() };
+    let ending = specs.iter().filter(|spec| spec.ends()).count();
+
+    let running = start(&options, notices)?;
+    let server = Server::start(&running.home.socket(), running.clone())?;
+    let _watcher = watch::start(running.config.path(), running.notices.clone());
+    let timers = Router::start_timers(&running.router).map_err(DaemonError::Thread)?;
+    start_inputs(&running, &options, &specs)?;
+    tracing::info!("midimon {} runs, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+
+    running.wait(&noticed, options.exit_when_done.then_some(ending));
+
+    tracing::info!("stopping");
+    drop(std::mem::take(&mut *running.inputs()));
+    running.router.step(crate::clock::now(), Input::ReleaseAll);
+    running.wait_answered(RELEASE_LIMIT);
+    let status = running.status();
+    running.router.stop_timers();
+    let _ = timers.join(); // a panic there was reported there
+    running.manager.shutdown();
+    running.executor.panic();
+    drop(server);
+    Ok(status)
+}
+
+/// Makes the parts and wires them; nothing comes in yet.
+fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, DaemonError> {
+    let home = options.home.clone();
+    let monitor = options.monitor.clone();
+    let hotplug = Hotplug::start().map(Arc::new);
+    let note: NoteFn = {
+        let monitor = monitor.clone();
+        Arc::new(move |text: String| router::note(&monitor, text))
+    };
+    let outputs = Outputs::new(&hotplug, Pace::USB, note.clone());
+    let executor = Executor::new(outputs, KeyboardChoice::from_env(), note).map_err(DaemonError::Thread)?;
+    let executor = Arc::new(executor);
+    let manager = Arc::new(PluginManager::new(ManagerOptions {
+        programs: None,
+        plugins: None,
+        compiled: Some(home.compiled_dir()),
+        data: home.plugin_data_dir(),
+        logs: Some(home.logs_dir()),
+        state: Some(home.state_dir()),
+        monitor: monitor.clone(),
+    })?);
+    let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));
+    let router = Arc::new(Router::new(executor.clone(), monitor.clone(), notices.clone()));
+    let running = Arc::new(Running {
+        home,
+        monitor,
+        router,
+        manager,
+        executor,
+        hotplug,
+        devices: Arc::default(),
+        inputs: Mutex::default(),
+        config,
+        notices,
+        started: Instant::now(),
+    });
+    running.reload_and_log(true);
+    Ok(running)
+}
+
+fn start_inputs(running: &Arc<Running>, options: &RunOptions, specs: &[InputSpec]) -> Result<(), DaemonError> {
+    if specs.iter().any(InputSpec::ends) {
+        // every event of a file counts: let the plugins be ready for the first
+        for id in running.manager.list() {
+            if let Err(error) = running.manager.wait_ready(&id) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+    let input_options =
+        InputOptions { selection: running.config.selection(), speed: options.speed, repeat: options.looped };
+    let sink: Arc<dyn MidiSink> = running.router.clone();
+    let inputs = Inputs::start(specs, &input_options, &running.devices, &running.hotplug, &sink)?;
+    for problem in inputs.problems() {
+        tracing::warn!("{problem}");
+    }
+    *running.inputs() = inputs;
+    Ok(())
+}
+
+impl Running {
+    fn inputs(&self) -> std::sync::MutexGuard<'_, Inputs> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the end: a request to stop, or, when `ending` inputs are all there
+    /// is to do, the last answer after the last of them.
+    fn wait(&self, noticed: &Receiver<Notice>, mut ending: Option<usize>) {
+        loop {
+            let notice = match ending {
+                Some(0) if self.is_idle() => return,
+                Some(0) => noticed.recv_timeout(DONE_POLL),
+                _ => noticed.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match notice {
+                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Notice::Reload) => self.reload_and_log(true),
+                Ok(Notice::ConfigChanged) => self.reload_and_log(false),
+                Ok(Notice::InputFinished) => ending = ending.map(|left| left.saturating_sub(1)),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn reload_and_log(&self, plugins_too: bool) {
+        match self.reload_config(plugins_too) {
+            Ok(report) => tracing::info!("configuration read: {} mappings", report.mappings),
+            Err(refusal) => tracing::error!("{refusal}\nthe configuration before stays in force"),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.router.is_idle() && self.manager.in_flight() == 0
+    }
+
+    fn wait_answered(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.manager.in_flight() > 0 && Instant::now() < deadline {
+            std::thread::sleep(DONE_POLL);
+        }
+    }
+}

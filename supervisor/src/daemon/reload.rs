@@ -1,0 +1,161 @@
+//! The configuration in force, and how another one takes its place.
+//!
+//! A reload reads, checks and compiles everything, tells the workers what is
+//! new, and only then swaps: an error at any point leaves the old one in force.
+
+use super::Running;
+use crate::control::model::{ConfigState, ConfigStatus, ReloadReport};
+use crate::control::protocol::{ErrorCode, Refusal};
+use crate::mapping::compiled::Compiled;
+use crate::mapping::config::{Loaded, PluginSettings, load_file};
+use crate::mapping::types::PluginBinding;
+use crate::midi::Selection;
+use crate::plugins::Grants;
+use crate::workers::bindings::BindSpec;
+use crate::workers::lane::NameTables;
+use crate::workers::manager::{Policies, Policy};
+use midimon_shared::context::unix_ms;
+use midimon_shared::{Limits, PluginId};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the configuration comes from, and how reading it went.
+#[derive(Debug)]
+pub struct ConfigHolder {
+    path: PathBuf,
+    state: Mutex<State>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    result: ConfigState,
+    modes: usize,
+    mappings: usize,
+    plugins: Option<(Option<PathBuf>, BTreeMap<PluginId, PluginSettings>)>,
+    selection: Selection,
+}
+
+impl ConfigHolder {
+    pub fn new(path: PathBuf) -> Self {
+        let state =
+            State { result: ConfigState::Ok, modes: 1, mappings: 0, plugins: None, selection: Selection::default() };
+        Self { path, state: Mutex::new(state), reloading: Mutex::default() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which hardware inputs it wants.
+    pub fn selection(&self) -> Selection {
+        self.state().selection.clone()
+    }
+
+    pub fn status(&self) -> ConfigStatus {
+        let state = self.state();
+        ConfigStatus {
+            path: self.path.clone(),
+            state: state.result.clone(),
+            modes: state.modes,
+            mappings: state.mappings,
+        }
+    }
+}
+
+impl Running {
+    /// Reads the configuration and puts it in force. With `plugins_too`, the
+    /// plugin directory is looked through even when its settings are the same.
+    ///
+    /// # Errors
+    /// The configuration has errors; what was in force still is.
+    pub(super) fn reload_config(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
+        let _one_at_a_time = self.config.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.read_and_apply(plugins_too);
+        self.config.state().result = match &result {
+            Ok(_) => ConfigState::Ok,
+            Err(refusal) => ConfigState::Failed { since_unix_ms: unix_ms(), diagnostics: refusal.message.clone() },
+        };
+        result
+    }
+
+    fn read_and_apply(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
+        let loaded = load_file(&self.config.path)
+            .map_err(|diagnostics| Refusal::new(ErrorCode::Config, diagnostics.render(false)))?;
+        let Loaded { compiled, plugins, plugins_dir, warnings, .. } = loaded;
+        let report = ReloadReport {
+            path: self.config.path.clone(),
+            modes: compiled.modes.len(),
+            mappings: compiled.mappings.len(),
+            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
+        };
+        let selection = selection(&compiled);
+        self.apply(compiled)?;
+        self.inputs().select(&selection);
+        let plugins = Some((plugins_dir, plugins));
+        let plugins_changed = {
+            let mut state = self.config.state();
+            (state.modes, state.mappings) = (report.modes, report.mappings);
+            state.selection = selection;
+            let changed = state.plugins != plugins;
+            state.plugins.clone_from(&plugins);
+            changed
+        };
+        if let Some((directory, settings)) = plugins
+            && (plugins_changed || plugins_too)
+        {
+            self.manager.set_policies(directory, policies(&settings));
+            self.manager.sync();
+        }
+        Ok(report)
+    }
+
+    /// Swaps the compiled configuration in. Workers learn new bindings before the
+    /// swap and keep the old ones beyond it, so no trigger meets a wrong one.
+    fn apply(&self, compiled: Compiled) -> Result<(), Refusal> {
+        let names = NameTables {
+            modes: compiled.modes.clone(),
+            devices: compiled.devices.iter().map(|device| device.alias.clone()).collect(),
+        };
+        let bindings: Vec<(PluginId, BindSpec)> = compiled.bindings.iter().map(bind_spec).collect();
+        let targets = self
+            .manager
+            .configure(&bindings, &names)
+            .map_err(|(id, error)| Refusal::new(ErrorCode::Config, format!("plugin {id}: {error}")))?;
+        self.executor.prepare(&compiled.effects);
+        self.router.swap(crate::clock::now(), Arc::new(compiled), targets.into());
+        Ok(())
+    }
+}
+
+fn bind_spec(binding: &PluginBinding) -> (PluginId, BindSpec) {
+    let spec = BindSpec {
+        action: binding.action.clone(),
+        params: binding.params.clone(),
+        timeout: binding.timeout,
+        paired: binding.paired,
+    };
+    (binding.plugin.clone(), spec)
+}
+
+fn policies(settings: &BTreeMap<PluginId, PluginSettings>) -> Policies {
+    let policy = |settings: &PluginSettings| Policy {
+        disabled: settings.enabled == Some(false),
+        limits: settings.apply(&Limits::default()),
+        grants: settings.grants.iter().cloned().collect::<Grants>(),
+    };
+    settings.iter().map(|(id, settings)| (id.clone(), policy(settings))).collect()
+}
+
+/// Every input, unless each configured device has a name.
+fn selection(compiled: &Compiled) -> Selection {
+    let connected = compiled.devices.iter().filter(|device| device.auto_connect);
+    let names: Option<Vec<String>> = connected.map(|device| device.name.as_deref().map(str::to_owned)).collect();
+    names.map_or(Selection::Every, Selection::Named)
+}

@@ -1,0 +1,300 @@
+//! The hot path: from a MIDI message to the workers' pipes and the executor,
+//! all on the thread that received the message.
+
+use super::sources::device_of;
+use super::timers::TimerThread;
+use crate::action::Executor;
+use crate::clock::Time;
+use crate::mapping::compiled::Compiled;
+use crate::mapping::engine::Engine;
+use crate::mapping::types::{DeviceIndex, EffectIndex, Input, MappingIndex, ModeIndex, Output};
+use crate::midi::{DeviceRef, MidiSink};
+use crate::monitor::{Monitor, MonitorEvent};
+use crate::workers::lane::Ticket;
+use crate::workers::manager::Target;
+use midimon_shared::ChannelMessage;
+use midimon_shared::context::{TriggerStamp, unix_ms};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// System bytes shown to watchers of one message at most.
+const SHOWN_BYTES: usize = 64;
+/// Outputs of one message that need no allocation.
+const OUTPUTS: usize = 64;
+
+/// Something the daemon's own thread must look after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A replay or standard input has ended.
+    InputFinished,
+    /// Stop the daemon.
+    Stop,
+    /// Read the configuration again, and look through the plugin directory.
+    Reload,
+    /// The configuration file was saved.
+    ConfigChanged,
+}
+
+/// See the module.
+pub struct Router {
+    core: Mutex<Core>,
+    executor: Arc<Executor>,
+    timers: TimerThread,
+    monitor: Arc<Monitor>,
+    notices: Sender<Notice>,
+    messages: AtomicU64,
+    hits: AtomicU64,
+}
+
+/// What must change together: the engine, and where its bindings' triggers go.
+struct Core {
+    engine: Engine,
+    targets: Arc<[Target]>,
+    /// Every source seen so far, at its index, and the configured device it is.
+    sources: Vec<(Arc<str>, DeviceIndex)>,
+    outputs: Vec<Output>,
+}
+
+/// An output on its way out of the lock.
+struct Due {
+    mapping: MappingIndex,
+    stamp: TriggerStamp,
+    what: What,
+}
+
+enum What {
+    Plugin(Target, Ticket),
+    Effect(EffectIndex),
+    Mode(ModeIndex),
+}
+
+thread_local! {
+    static DUE: RefCell<Vec<Due>> = RefCell::new(Vec::with_capacity(OUTPUTS));
+}
+
+impl Router {
+    /// A router without mappings; the configuration comes by [`Self::swap`].
+    #[must_use]
+    pub fn new(executor: Arc<Executor>, monitor: Arc<Monitor>, notices: Sender<Notice>) -> Self {
+        let core = Core {
+            engine: Engine::new(Arc::new(Compiled::default())),
+            targets: Arc::default(),
+            sources: Vec::new(),
+            outputs: Vec::with_capacity(OUTPUTS),
+        };
+        Self {
+            core: Mutex::new(core),
+            executor,
+            timers: TimerThread::default(),
+            monitor,
+            notices,
+            messages: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+        }
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps the engine and carries out what it decides. The engine's lock is
+    /// held for the step and the tickets that keep each worker's order, not for I/O.
+    pub fn step(&self, now: Time, input: Input) {
+        self.step_core(now, |_| input);
+    }
+
+    /// [`Self::step`] for what a device sent.
+    fn step_from(&self, device: &DeviceRef, now: Time, input: impl FnOnce(DeviceIndex, DeviceIndex) -> Input) {
+        self.step_core(now, |sources| {
+            let configured = sources.get(usize::from(device.index)).map_or(0, |(_, configured)| *configured);
+            input(device.index, configured)
+        });
+    }
+
+    fn step_core(&self, now: Time, input: impl FnOnce(&[(Arc<str>, DeviceIndex)]) -> Input) {
+        DUE.with_borrow_mut(|due| {
+            let mut core = self.core();
+            let input = input(&core.sources);
+            let Core { engine, targets, outputs, .. } = &mut *core;
+            engine.step(now, input, outputs);
+            collect(outputs, targets, due);
+            let timer = engine.next_timer();
+            if due.is_empty() {
+                drop(core);
+            } else {
+                let compiled = engine.compiled().clone();
+                drop(core);
+                self.carry_out(now, &compiled, due);
+            }
+            self.timers.set(timer);
+        });
+    }
+
+    /// Takes another configuration between two messages; what it no longer has is released.
+    pub fn swap(&self, now: Time, compiled: Arc<Compiled>, new_targets: Arc<[Target]>) {
+        let mut due = Vec::new();
+        let mut core = self.core();
+        let Core { engine, targets, sources, outputs } = &mut *core;
+        for (name, device) in sources {
+            *device = device_of(name, &compiled);
+        }
+        // releases of what is gone still mean the old tables
+        let old = engine.swap(now, compiled, outputs);
+        collect(outputs, targets, &mut due);
+        *targets = new_targets;
+        let timer = engine.next_timer();
+        drop(core);
+        self.carry_out(now, &old, &mut due);
+        self.timers.set(timer);
+    }
+
+    fn carry_out(&self, now: Time, compiled: &Compiled, due: &mut Vec<Due>) {
+        let watched = self.monitor.is_watched();
+        for Due { mapping, stamp, what } in due.drain(..) {
+            match what {
+                What::Plugin(Target { lane, route }, ticket) => {
+                    lane.trigger(ticket, route, stamp, now);
+                    self.hit(now, compiled, mapping, watched);
+                }
+                What::Effect(effect) => {
+                    self.hit(now, compiled, mapping, watched);
+                    if let Some(effect) = compiled.effects.get(effect as usize) {
+                        self.executor.submit(effect, &stamp);
+                    }
+                }
+                What::Mode(mode) => {
+                    let mode = compiled.modes.get(usize::from(mode)).cloned().unwrap_or_default();
+                    tracing::info!("mode: {mode}");
+                    self.monitor.publish(MonitorEvent::Mode { at: now, mode });
+                }
+            }
+        }
+    }
+
+    fn hit(&self, now: Time, compiled: &Compiled, mapping: MappingIndex, watched: bool) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        if watched && let Some(info) = compiled.mappings.get(mapping as usize) {
+            let (mapping, action) = (info.label.clone(), info.action_label.clone());
+            self.monitor.publish(MonitorEvent::Hit { at: now, mapping, action });
+        }
+    }
+
+    /// Remembers a source under its index, and which configured device it is.
+    fn add_source(&self, device: &DeviceRef) {
+        let mut core = self.core();
+        let configured = device_of(&device.name, core.engine.compiled());
+        let index = usize::from(device.index);
+        if core.sources.len() <= index {
+            core.sources.resize(index + 1, (Arc::from(""), 0));
+        }
+        core.sources[index] = (device.name.clone(), configured);
+    }
+
+    /// Starts the thread that steps the engine when a delay is over.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start_timers(router: &Arc<Self>) -> std::io::Result<JoinHandle<()>> {
+        let weak = Arc::downgrade(router);
+        router.timers.start(move |now| {
+            if let Some(router) = weak.upgrade() {
+                router.step(now, Input::Timer);
+            }
+        })
+    }
+
+    /// Ends that thread.
+    pub fn stop_timers(&self) {
+        self.timers.stop();
+    }
+
+    /// Whether no delayed step waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.core().engine.next_timer().is_none()
+    }
+
+    /// The mode in force and the configuration it is of.
+    #[must_use]
+    pub fn mode(&self) -> (ModeIndex, Arc<Compiled>) {
+        let core = self.core();
+        (core.engine.mode(), core.engine.compiled().clone())
+    }
+
+    /// Messages that came in, and mappings that fired.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.messages.load(Ordering::Relaxed), self.hits.load(Ordering::Relaxed))
+    }
+}
+
+/// Takes the outputs out of the lock: whom they go to, in which order.
+fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) {
+    for output in outputs.drain(..) {
+        match output {
+            Output::Plugin { mapping, binding, stamp } => {
+                if let Some(target) = targets.get(binding as usize) {
+                    let ticket = target.lane.ticket();
+                    due.push(Due { mapping, stamp, what: What::Plugin(target.clone(), ticket) });
+                }
+            }
+            Output::Effect { mapping, effect, stamp } => {
+                due.push(Due { mapping, stamp, what: What::Effect(effect) });
+            }
+            Output::ModeChanged(mode) => {
+                due.push(Due { mapping: 0, stamp: TriggerStamp::default(), what: What::Mode(mode) });
+            }
+        }
+    }
+}
+
+impl MidiSink for Router {
+    fn message(&self, device: &DeviceRef, at: Time, message: ChannelMessage) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        if self.monitor.is_watched() {
+            self.monitor.publish(MonitorEvent::Midi { at, device: device.name.clone(), message });
+        }
+        let unix_ms = unix_ms();
+        self.step_from(device, at, |source, device| Input::Message { source, device, message, unix_ms });
+    }
+
+    fn system(&self, device: &DeviceRef, at: Time, bytes: &[u8]) {
+        if self.monitor.is_watched() {
+            let shown = bytes[..bytes.len().min(SHOWN_BYTES)].to_vec();
+            let (device, total) = (device.name.clone(), bytes.len());
+            self.monitor.publish(MonitorEvent::System { at, device, bytes: shown, total });
+        }
+    }
+
+    fn connected(&self, device: &DeviceRef) {
+        tracing::info!("input connected: {}", device.name);
+        self.add_source(device);
+        let at = crate::clock::now();
+        self.monitor.publish(MonitorEvent::Device { at, device: device.name.clone(), connected: true });
+    }
+
+    fn disconnected(&self, device: &DeviceRef) {
+        tracing::info!("input gone: {}", device.name);
+        let at = crate::clock::now();
+        self.step(at, Input::SourceGone(device.index));
+        self.monitor.publish(MonitorEvent::Device { at, device: device.name.clone(), connected: false });
+    }
+
+    fn finished(&self, device: &DeviceRef) {
+        tracing::info!("input finished: {}", device.name);
+        let _ = self.notices.send(Notice::InputFinished); // nobody listens only while stopping
+    }
+
+    fn note(&self, text: String) {
+        note(&self.monitor, text);
+    }
+}
+
+/// A line for the user, from wherever it comes.
+pub fn note(monitor: &Monitor, text: String) {
+    tracing::warn!("{text}");
+    monitor.publish(MonitorEvent::Note { at: crate::clock::now(), text });
+}
