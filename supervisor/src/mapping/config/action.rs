@@ -169,9 +169,13 @@ fn argument<'w>(field: Field<'w>) -> Option<&'w str> {
 fn launch(table: &mut Table<'_>) -> Option<(Effect, String)> {
     table.call("a Launch action");
     let app = table.take("app").required();
-    let name = app.clone().name()?;
-    warn_if_missing(&app, name);
-    Some((Effect::Launch(name.into()), format!("Launch {name}")))
+    let line = app.clone().line(4096)?;
+    // a program, blanks in its path included, or a program with arguments
+    let program = line.split_whitespace().next().unwrap_or(line);
+    if !(app.context.program_exists)(line) {
+        warn_if_missing(&app, program);
+    }
+    Some((Effect::Launch(line.into()), format!("Launch {}", cut(line, 40))))
 }
 
 fn warn_if_missing(field: &Field<'_>, program: &str) {

@@ -212,9 +212,14 @@ impl<'w> Field<'w> {
         None
     }
 
-    /// A text people see in one line: not blank, no control characters.
+    /// What something is called: one line of 128 bytes at most.
     pub fn name(self) -> Option<&'w str> {
-        let text = self.clone().text(128)?;
+        self.line(128)
+    }
+
+    /// A text in one line: not blank, no control characters.
+    pub fn line(self, longest: usize) -> Option<&'w str> {
+        let text = self.clone().text(longest)?;
         if text.trim().is_empty() || text.chars().any(char::is_control) {
             self.error(Code::BadText, format!("`{}` is blank or has control characters", self.key));
             return None;

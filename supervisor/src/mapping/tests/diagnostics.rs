@@ -5,7 +5,7 @@ use crate::mapping::config::{Code, Diagnostics, Severity, load_text};
 use std::collections::HashSet;
 
 fn diagnostics(toml: &str) -> Diagnostics {
-    match load_text("config.toml", toml, &|program| program != "nosuch") {
+    match load_text("config.toml", toml, &|program| !program.starts_with("nosuch")) {
         Ok(loaded) => loaded.warnings,
         Err(diagnostics) => diagnostics,
     }
@@ -101,6 +101,8 @@ fn actions_say_what_is_wrong_with_them() {
     assert_eq!(action(r#"type = "Shell", command = "a", argv = ["a"]"#), [r#"2 MM0106 ["a"]"#]);
     assert_eq!(action(r#"type = "Shell", argv = []"#), ["2 MM0108 []"]);
     assert_eq!(action(r#"type = "Shell", argv = ["nosuch"]"#), [r#"2 MM0213 ["nosuch"]"#]);
+    assert_eq!(action(r#"type = "Launch", app = "nosuch --flag""#), [r#"2 MM0213 "nosuch --flag""#]);
+    assert_eq!(action(r#"type = "Launch", app = "firefox nosuch""#), [""; 0]);
     assert_eq!(action(r#"type = "ModeChange", mode = "defualt""#), [r#"2 MM0201 "defualt""#]);
     assert_eq!(
         action(r#"type = "Sequence", actions = [{ type = "Delay", ms = 0 }, { type = "Log" }]"#),
