@@ -193,6 +193,20 @@ fn a_manifest_over_the_limit_or_not_text_is_refused_by_name() {
     assert!(Manifest::read(dir.path()).is_ok());
 }
 
+#[test]
+fn a_manifest_of_nothing_but_mistakes_is_read_in_no_time_and_space() {
+    let unknown: String = (0..20_000).map(|number| format!("k{number} = 1\n")).collect();
+    let broken = "= = [\n".repeat(40_000);
+    let nested = format!("x = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for text in [minimal(&unknown), broken, nested] {
+        assert!(text.len() as u64 <= MAX_BYTES);
+        let started = std::time::Instant::now();
+        assert!((1..=100).contains(&Manifest::parse(&text).unwrap_err().len()));
+        // generous: this guards against minutes
+        assert!(started.elapsed() < std::time::Duration::from_secs(20));
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic_or_accept_without_an_id(text in "(?s).{0,300}") {

@@ -10,6 +10,9 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Mistakes that are reported; finding the line of each costs a walk over the text.
+const MAX_PROBLEMS: usize = 100;
+
 /// The document's text and what is wrong with it so far.
 pub(super) struct Document<'s> {
     source: &'s str,
@@ -22,6 +25,9 @@ impl<'s> Document<'s> {
     }
 
     pub(super) fn report(&self, span: &Range<usize>, message: impl Into<String>) {
+        if self.problems.borrow().len() >= MAX_PROBLEMS {
+            return;
+        }
         let before = self.source.get(..span.start).unwrap_or(self.source);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         self.problems.borrow_mut().push(Problem {
