@@ -1,2 +1,71 @@
-use wasmtime as _;
-fn main() {}
+//! `midimon-compile`: turns one WASM module into code for this machine, then ends.
+//!
+//! The module comes as a sealed memfd on 3, the artifact goes to 4, and what went wrong is the
+//! exit code and one line on stderr. `midimon-compile --print-key` prints on stdout what compiled
+//! code depends on besides the module, for whoever keeps a cache.
+#![forbid(unsafe_code)]
+
+use midimon_shared::WorkerExit;
+use midimon_shared::limits::MAX_CODE;
+use midimon_shared::spawn::CompileArgs;
+use midimon_worker::compile::{CompileError, compatibility_key, compile};
+use midimon_worker::log;
+use midimon_worker::sandbox::limits::ProcessLimits;
+use midimon_worker::sandbox::{
+    capabilities, code, descriptors, leave, lifeline, limits, priority, privileges, signals, surroundings,
+};
+use midimon_worker::stop::Stop;
+use std::fs::File;
+use std::io::{Read, Write};
+
+fn main() {
+    leave::leave(if std::env::args().nth(1).as_deref() == Some("--print-key") { print_key() } else { run() })
+}
+
+fn print_key() -> Result<(), Stop> {
+    let key = compatibility_key().map_err(stop)?;
+    writeln!(std::io::stdout(), "{key}").map_err(|error| Stop::new(WorkerExit::CompileOutput, error))
+}
+
+fn run() -> Result<(), Stop> {
+    // 1. Know what to do; say how it ends.
+    let args =
+        CompileArgs::from_argv(std::env::args().skip(1)).map_err(|error| Stop::new(WorkerExit::Arguments, error))?;
+    log::abort_on_panic();
+    // 2. Nothing comes along: one thread, no environment, five descriptors, fresh signals.
+    surroundings::single_thread()?;
+    surroundings::empty()?;
+    let (module, artifact) = descriptors::five()?;
+    signals::reset()?;
+    // 3. Bounds: a module made to keep a compiler busy ends here.
+    limits::set(ProcessLimits {
+        data_bytes: args.memory_bytes,
+        nofile: 16,
+        fsize_bytes: 4 * MAX_CODE,
+        cpu_seconds: Some(args.cpu_seconds),
+    })?;
+    priority::lower()?;
+    // 4. No power of root's, no life beyond the supervisor's, nobody looks in, no exec gains anything.
+    capabilities::drop_all()?;
+    lifeline::tie_to(args.parent_pid)?;
+    privileges::forbid_dumping()?;
+    privileges::forbid_new()?;
+    // 5. Landlock, then seccomp, go here.
+    // 6. Strangers' bytes from here on.
+    let compiled = compile(&read(code::sealed(module)?)?).map_err(stop)?;
+    File::from(artifact).write_all(&compiled).map_err(|error| Stop::new(WorkerExit::CompileOutput, error))
+}
+
+fn read(module: File) -> Result<Vec<u8>, Stop> {
+    let mut bytes = Vec::new();
+    let result = module.take(MAX_CODE + 1).read_to_end(&mut bytes);
+    result.map(|_| bytes).map_err(|error| Stop::new(WorkerExit::CompileInput, error))
+}
+
+fn stop(error: CompileError) -> Stop {
+    let exit = match error {
+        CompileError::Engine(_) => WorkerExit::CompileEngine,
+        _ => WorkerExit::CompileInput,
+    };
+    Stop::new(exit, error)
+}

@@ -1,0 +1,90 @@
+//! Compiling modules ahead of time, in a process of its own: a compiler is a large surface, and
+//! serving workers are small without it.
+
+use midimon_shared::limits::MAX_CODE;
+
+/// Why there is no compiled code.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CompileError {
+    #[error("not a WebAssembly module: {0}")]
+    NotWasm(&'static str),
+    #[error("it is a component, not a core module of the MIDIMon interface")]
+    Component,
+    #[error("it has over {MAX_CODE} bytes")]
+    TooLarge,
+    #[error("not a valid WebAssembly module: {0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// Looks at the first bytes, which tell what a file is.
+///
+/// # Errors
+/// It is no core module.
+pub fn check_magic(module: &[u8]) -> Result<(), CompileError> {
+    if module.len() as u64 > MAX_CODE {
+        return Err(CompileError::TooLarge);
+    }
+    match module {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Err(CompileError::Component),
+        [b'\0', b'a', b's', b'm', _, _, _, _, ..] => Err(CompileError::NotWasm("its version is not 1")),
+        [] => Err(CompileError::NotWasm("it is empty")),
+        _ if b"\0asm\x01\0\0\0".starts_with(module) => Err(CompileError::NotWasm("it is cut short")),
+        [0x7F, b'E', b'L', b'F', ..] => Err(CompileError::NotWasm("it is a native library or program")),
+        _ => Err(CompileError::NotWasm("it does not start with \\0asm")),
+    }
+}
+
+#[cfg(feature = "compile")]
+mod with_compiler {
+    use super::{CompileError, check_magic};
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    use wasmtime::Engine;
+
+    fn engine() -> Result<Engine, CompileError> {
+        Engine::new(&crate::wasm::config()).map_err(|error| CompileError::Engine(error.to_string()))
+    }
+
+    /// Compiles a core module for this machine and for [`config`](crate::wasm::config).
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub fn compile(module: &[u8]) -> Result<Vec<u8>, CompileError> {
+        check_magic(module)?;
+        engine()?.precompile_module(module).map_err(|error| CompileError::Invalid(format!("{error:#}")))
+    }
+
+    /// A text that is the same as long as compiled code stays usable: it changes with this
+    /// program, wasmtime, the settings and the processor's features.
+    ///
+    /// # Errors
+    /// The compiler cannot be set up.
+    pub fn compatibility_key() -> Result<String, CompileError> {
+        let mut hasher = DefaultHasher::new();
+        engine()?.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish()))
+    }
+}
+
+#[cfg(feature = "compile")]
+pub use with_compiler::{compatibility_key, compile};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_their_first_bytes() {
+        let error = |bytes: &[u8]| check_magic(bytes).unwrap_err().to_string();
+        assert!(check_magic(b"\0asm\x01\0\0\0rest").is_ok());
+        assert!(error(b"\0asm\x0d\0\x01\0").contains("component"));
+        assert!(error(b"\0asm\x02\0\0\0").contains("version"));
+        assert!(error(b"\0asm\x01").contains("cut short"));
+        assert!(error(b"").contains("empty"));
+        assert!(error(b"\x7fELF\x02\x01\x01").contains("native"));
+        assert!(error(b"hello").contains("not a WebAssembly module"));
+    }
+}

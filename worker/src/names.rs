@@ -1,0 +1,61 @@
+//! The names behind the indices in a trigger.
+
+use midimon_shared::context::TriggerStamp;
+use midimon_shared::protocol::{NameKind, Names};
+
+/// Modes and devices as the supervisor last named them.
+#[derive(Debug, Default)]
+pub struct NameTable {
+    modes: Vec<String>,
+    devices: Vec<String>,
+}
+
+impl NameTable {
+    /// Takes in a message: names from its first index on are replaced.
+    pub fn update(&mut self, names: Names) {
+        let table = match names.kind {
+            NameKind::Mode => &mut self.modes,
+            NameKind::Device => &mut self.devices,
+        };
+        // an index is 16 bits wide, so a table has at most 65,536 names that can ever be asked for
+        table.resize(usize::from(names.first), String::new());
+        let room = (usize::from(u16::MAX) + 1).saturating_sub(table.len());
+        table.extend(names.names.into_iter().take(room));
+    }
+
+    /// The active mode's name; empty when there is none.
+    #[must_use]
+    pub fn mode(&self, stamp: &TriggerStamp) -> &str {
+        find(&self.modes, stamp.mode)
+    }
+
+    /// The device's alias; empty when there is none.
+    #[must_use]
+    pub fn device(&self, stamp: &TriggerStamp) -> &str {
+        find(&self.devices, stamp.device)
+    }
+}
+
+fn find(table: &[String], index: Option<u16>) -> &str {
+    index.and_then(|index| table.get(usize::from(index))).map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_parts_continue_and_a_new_first_part_starts_over() {
+        let mut table = NameTable::default();
+        let mut update = |first, names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            table.update(Names { kind: NameKind::Mode, first, names });
+            let name = |mode| table.mode(&TriggerStamp { mode, ..TriggerStamp::default() }).to_owned();
+            [name(Some(0)), name(Some(1)), name(Some(2)), name(None), name(Some(u16::MAX))]
+        };
+        assert_eq!(update(0, &["a", "b"]), ["a", "b", "", "", ""]);
+        assert_eq!(update(2, &["c"]), ["a", "b", "c", "", ""]);
+        assert_eq!(update(0, &["x"]), ["x", "", "", "", ""]);
+        assert_eq!(update(u16::MAX, &["last", "beyond"]), ["x", "", "", "", "last"]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Resource limits of the process. Behind them stand the runtime's own limits (WASM) and, where
+//! the system delegates it, a cgroup.
+//!
+//! Not here: RLIMIT_AS, which no WASM runtime survives (it reserves address space without using
+//! it), and RLIMIT_NPROC, which counts every process of the user's desktop.
+
+use crate::stop::Stop;
+use midimon_shared::WorkerExit;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Bytes the main thread's stack can take.
+pub const STACK: u64 = 8 * 1024 * 1024;
+
+/// What may be used, soft and hard limit alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Private writable memory, in bytes.
+    pub data_bytes: u64,
+    /// Open descriptors.
+    pub nofile: u64,
+    /// Largest file that can be written, in bytes.
+    pub fsize_bytes: u64,
+    /// Processor time, in seconds; `None` for a process that serves for days.
+    pub cpu_seconds: Option<u64>,
+}
+
+/// Sets them (a lower limit in force stays), and what is the same for everyone: no core dump, no locked memory, no queues, no
+/// real-time priority.
+///
+/// # Errors
+/// One cannot be set.
+pub fn set(limits: ProcessLimits) -> Result<ProcessLimits, Stop> {
+    let fixed = [
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_MEMLOCK, 0),
+        (Resource::RLIMIT_MSGQUEUE, 0),
+        (Resource::RLIMIT_RTPRIO, 0),
+        (Resource::RLIMIT_STACK, STACK),
+        (Resource::RLIMIT_DATA, limits.data_bytes),
+        (Resource::RLIMIT_NOFILE, limits.nofile),
+        (Resource::RLIMIT_FSIZE, limits.fsize_bytes),
+    ];
+    let cpu = limits.cpu_seconds.map(|seconds| (Resource::RLIMIT_CPU, seconds));
+    for (resource, value) in fixed.into_iter().chain(cpu) {
+        let lower = |(_, hard): (u64, u64)| setrlimit(resource, value.min(hard), value.min(hard));
+        getrlimit(resource)
+            .and_then(lower)
+            .map_err(|error| Stop::new(WorkerExit::Limits, format!("{resource:?} to {value}: {error}")))?;
+    }
+    Ok(limits)
+}

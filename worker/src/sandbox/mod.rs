@@ -1,0 +1,17 @@
+//! What a worker does to itself before it touches a plugin, one file a layer.
+//!
+//! Each layer returns what it achieved and fails closed: the program ends with
+//! the layer's own exit code ([`midimon_shared::WorkerExit`]). The programs'
+//! `main` files are the order.
+#![allow(unsafe_code)] // system calls without a safe wrapper
+
+pub mod capabilities;
+pub mod code;
+pub mod descriptors;
+pub mod leave;
+pub mod lifeline;
+pub mod limits;
+pub mod priority;
+pub mod privileges;
+pub mod signals;
+pub mod surroundings;

@@ -1,0 +1,64 @@
+//! Native plugins in C, compiled where the test runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/sdk/include");
+
+/// A directory of its own for each test process, removed by nobody: it lies in Cargo's own.
+fn directory() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-plugins");
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// Compiles C as strictly as the header promises and returns the library's bytes.
+pub fn library(name: &str, source: &str) -> Vec<u8> {
+    let c = directory().join(format!("{name}.c"));
+    let so = directory().join(format!("{name}.so"));
+    std::fs::write(&c, source).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I", HEADER, "-o"]);
+    let output = cc.arg(&so).arg(&c).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::read(so).unwrap()
+}
+
+/// A plugin of which only the parts that differ are given.
+pub fn plugin(name: &str, globals: &str, init: &str, handle: &str) -> Vec<u8> {
+    let source = format!(
+        r#"#include "midimon_plugin.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static const midimon_host *host;
+static midimon_str text(const char *s) {{ midimon_str str; str.data = s; str.len = strlen(s); return str; }}
+{globals}
+static void describe(midimon_metadata *metadata) {{
+    metadata->name = text("Test");
+    metadata->version = text("1.2.3");
+    metadata->description = text("what it is for");
+}}
+static int32_t init(const midimon_host *given, midimon_str settings, void **state) {{
+    (void)settings; (void)state;
+    host = given;
+    (void)text;
+    {init}
+    return MIDIMON_OK;
+}}
+static int32_t handle(void *state, const midimon_call *call) {{
+    (void)state; (void)call;
+    {handle}
+    return MIDIMON_OK;
+}}
+static void end(void *state) {{ (void)state; host->log(host, MIDIMON_LOG_INFO, text("shutdown was called")); }}
+MIDIMON_EXPORT const midimon_plugin *midimon_plugin_v1(void) {{
+    static const midimon_plugin plugin = {{
+        MIDIMON_ABI_VERSION, sizeof(midimon_plugin), describe, init, handle, end,
+    }};
+    return &plugin;
+}}
+"#
+    );
+    library(name, &source)
+}
