@@ -23,8 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
         let [wait, status, first, second] = *chunk;
         now = now + std::time::Duration::from_millis(wait.into());
         let input = match ChannelMessage::from_bytes([status, first, second]) {
-            Some(message) => Input::Message { device: 0, message, unix_ms: 0 },
-            None => [Input::Timer, Input::SetMode(first.into()), Input::DeviceGone(0), Input::ReleaseAll]
+            Some(message) => Input::Message { source: 0, device: 0, message, unix_ms: 0 },
+            None => [Input::Timer, Input::SetMode(first.into()), Input::SourceGone(0), Input::ReleaseAll]
                 [usize::from(status % 4)],
         };
         outputs.clear();

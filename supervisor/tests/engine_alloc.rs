@@ -91,8 +91,8 @@ fn steps_of_10_1_000_and_10_000_mappings_allocate_nothing() {
             let now = Time::from_millis(step);
             let input = match step % 1000 {
                 998 => Input::ReleaseAll,
-                999 => Input::DeviceGone(0),
-                _ => Input::Message { device: 0, message: message(step), unix_ms: step },
+                999 => Input::SourceGone(0),
+                _ => Input::Message { source: 0, device: 0, message: message(step), unix_ms: step },
             };
             outputs.clear();
             engine.step(now, input, &mut outputs);

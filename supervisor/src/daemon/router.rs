@@ -127,7 +127,7 @@ impl Router {
             } else {
                 let compiled = engine.compiled().clone();
                 drop(core);
-                self.carry_out(now, &compiled, due);
+                self.carry_out(now, &compiled, &compiled.modes, due);
             }
             self.timers.set(timer);
         });
@@ -146,12 +146,14 @@ impl Router {
         collect(outputs, targets, &mut due);
         *targets = new_targets;
         let timer = engine.next_timer();
+        let new = engine.compiled().clone();
         drop(core);
-        self.carry_out(now, &old, &mut due);
+        // a change of mode means the new tables
+        self.carry_out(now, &old, &new.modes, &mut due);
         self.timers.set(timer);
     }
 
-    fn carry_out(&self, now: Time, compiled: &Compiled, due: &mut Vec<Due>) {
+    fn carry_out(&self, now: Time, compiled: &Compiled, modes: &[Arc<str>], due: &mut Vec<Due>) {
         let watched = self.monitor.is_watched();
         for Due { mapping, stamp, what } in due.drain(..) {
             match what {
@@ -166,7 +168,7 @@ impl Router {
                     }
                 }
                 What::Mode(mode) => {
-                    let mode = compiled.modes.get(usize::from(mode)).cloned().unwrap_or_default();
+                    let mode = modes.get(usize::from(mode)).cloned().unwrap_or_default();
                     tracing::info!("mode: {mode}");
                     self.monitor.publish(MonitorEvent::Mode { at: now, mode });
                 }
