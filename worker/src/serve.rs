@@ -42,12 +42,15 @@ pub fn serve<R: Runtime>(mut channel: Channel, limits: WorkerLimits, mut runtime
         let event = match channel.commands.receive() {
             Ok(Command::Trigger(trigger)) => {
                 let Trigger { call, binding, ref stamp } = trigger;
-                if stale.drops(binding, stamp, monotonic_ns()?) {
+                let bound = bindings.get(binding);
+                let paired = bound.is_some_and(|bound| bound.paired);
+                if stale.drops(binding, paired, stamp, monotonic_ns()?) {
                     Event::Dropped { call }
                 } else {
-                    let outcome = match bindings.get(binding) {
-                        Ok(binding) => runtime.call(binding, stamp, &names),
-                        Err(message) => Outcome::Failed { code: NOT_CALLED, message },
+                    let outcome = match bound.map(|bound| &bound.prepared) {
+                        Some(Ok(prepared)) => runtime.call(prepared, stamp, &names),
+                        Some(Err(message)) => not_called(message),
+                        None => not_called("the call names an action that was never bound"),
                     };
                     Event::Done { call, outcome }
                 }
@@ -74,18 +77,28 @@ pub fn serve<R: Runtime>(mut channel: Channel, limits: WorkerLimits, mut runtime
     }
 }
 
-/// The code of a call that never reached the plugin.
-pub const NOT_CALLED: i32 = -1;
+/// A call that never reached the plugin.
+fn not_called(message: &str) -> Outcome {
+    Outcome::Failed { code: -1, message: message.to_owned() }
+}
 
 fn monotonic_ns() -> Result<u64, Stop> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(|error| Stop::new(WorkerExit::Channel, error))?;
     Ok(u64::try_from(Duration::from(now).as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// One binding.
+struct Bound<B> {
+    /// Whether it gets the release of each press.
+    paired: bool,
+    /// An error is what its calls are answered with.
+    prepared: Result<B, String>,
+}
+
 /// What triggers can name.
 struct Bindings<B> {
-    /// Indexed by id. An error is what its calls are answered with.
-    bound: Vec<Option<Result<B, String>>>,
+    /// Indexed by id.
+    bound: Vec<Option<Bound<B>>>,
     /// A binding of which more parts are to come: its id and the parameters so far.
     partial: Option<(BindingId, String)>,
     default_timeout_ms: u32,
@@ -96,17 +109,13 @@ impl<B> Bindings<B> {
         Self { bound: Vec::new(), partial: None, default_timeout_ms }
     }
 
-    fn get(&self, id: BindingId) -> Result<&B, String> {
-        match self.bound.get(id.0 as usize).and_then(Option::as_ref) {
-            Some(Ok(binding)) => Ok(binding),
-            Some(Err(message)) => Err(message.clone()),
-            None => Err("the call names an action that was never bound".to_owned()),
-        }
+    fn get(&self, id: BindingId) -> Option<&Bound<B>> {
+        self.bound.get(id.0 as usize)?.as_ref()
     }
 
     fn take_part<R: Runtime<Binding = B>>(&mut self, bind: Bind, runtime: &mut R) -> Result<(), Stop> {
         let refuse = |what: &str| Err(Stop::new(WorkerExit::Channel, what));
-        let Bind { binding: id, action, timeout_ms, params: part, more } = bind;
+        let Bind { binding: id, action, timeout_ms, paired, params: part, more } = bind;
         if id.0 >= MAX_BINDINGS {
             return refuse("a binding over the limit");
         }
@@ -124,12 +133,12 @@ impl<B> Bindings<B> {
         }
         let timeout_ms = if timeout_ms == 0 { self.default_timeout_ms } else { timeout_ms };
         let timeout = Duration::from_millis(timeout_ms.into());
-        let binding = Params::parse(params).map(|params| runtime.bind(action, params, timeout));
+        let prepared = Params::parse(params).map(|params| runtime.bind(action, params, timeout));
         let index = id.0 as usize;
         if self.bound.len() <= index {
             self.bound.resize_with(index + 1, || None);
         }
-        self.bound[index] = Some(binding);
+        self.bound[index] = Some(Bound { paired, prepared });
         Ok(())
     }
 }
@@ -155,7 +164,14 @@ mod tests {
     }
 
     fn part(id: u32, params: &str, more: bool) -> Bind {
-        Bind { binding: BindingId(id), action: "act".into(), timeout_ms: 0, params: params.into(), more }
+        Bind {
+            binding: BindingId(id),
+            action: "act".into(),
+            timeout_ms: 0,
+            paired: id == 3,
+            params: params.into(),
+            more,
+        }
     }
 
     #[test]
@@ -163,11 +179,12 @@ mod tests {
         let mut bindings = Bindings::new(5000);
         bindings.take_part(part(3, "{\"a\"", true), &mut Recorder).unwrap();
         bindings.take_part(part(3, ":1", true), &mut Recorder).unwrap();
-        assert!(bindings.get(BindingId(3)).is_err());
+        assert!(bindings.get(BindingId(3)).is_none());
         bindings.take_part(part(3, "}", false), &mut Recorder).unwrap();
         let expected = ("act".to_owned(), "{\"a\":1}".to_owned(), Duration::from_secs(5));
-        assert_eq!(bindings.get(BindingId(3)), Ok(&expected));
-        assert!(bindings.get(BindingId(2)).unwrap_err().contains("never bound"));
+        let bound = bindings.get(BindingId(3)).unwrap();
+        assert_eq!((bound.paired, bound.prepared.as_ref()), (true, Ok(&expected)));
+        assert!(bindings.get(BindingId(2)).is_none());
     }
 
     #[test]
@@ -175,8 +192,9 @@ mod tests {
         let mut bindings = Bindings::new(5000);
         bindings.take_part(part(0, "[]", false), &mut Recorder).unwrap();
         bindings.take_part(part(1, "", false), &mut Recorder).unwrap();
-        assert!(bindings.get(BindingId(0)).unwrap_err().contains("not a JSON object"));
-        assert!(bindings.get(BindingId(1)).is_ok());
+        let prepared = |id| bindings.get(BindingId(id)).map(|bound| bound.prepared.as_ref()).unwrap();
+        assert!(prepared(0).unwrap_err().contains("not a JSON object"));
+        assert!(prepared(1).is_ok());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 type Key = (BindingId, Option<u16>, Channel, U7);
 
-/// Drops old triggers, but never the release of a press that was delivered: a plugin that holds
-/// something down must hear of the release, however late.
+/// Drops old triggers, but never the release of a press that was delivered to the same binding: a
+/// plugin that holds something down must hear of the release, however late.
 #[derive(Debug)]
 pub struct StaleFilter {
     max_age: Duration,
@@ -26,11 +26,12 @@ impl StaleFilter {
         Self { max_age, dropped: Vec::new() }
     }
 
-    /// Whether to drop this trigger at `now_ns` of the monotonic clock.
-    pub fn drops(&mut self, binding: BindingId, stamp: &TriggerStamp, now_ns: u64) -> bool {
+    /// Whether to drop this trigger at `now_ns` of the monotonic clock. A `paired` binding gets the
+    /// release of each press.
+    pub fn drops(&mut self, binding: BindingId, paired: bool, stamp: &TriggerStamp, now_ns: u64) -> bool {
         let old = u128::from(now_ns.saturating_sub(stamp.monotonic_ns)) > self.max_age.as_nanos();
-        if !old && self.dropped.is_empty() {
-            return false;
+        if !paired || !old && self.dropped.is_empty() {
+            return old;
         }
         let Some(key) = key(binding, stamp) else {
             return old;
@@ -67,6 +68,7 @@ mod tests {
     use super::*;
     use TriggerKind::{ControlChange, NotePress, NoteRelease};
 
+    const UNPAIRED: u32 = 77;
     const MS: u64 = 1_000_000;
 
     fn stamp(kind: TriggerKind, note: u8, at_ms: u64) -> TriggerStamp {
@@ -78,7 +80,7 @@ mod tests {
     fn filter() -> impl FnMut(u32, TriggerKind, u8, u64, u64) -> bool {
         let mut filter = StaleFilter::new(Duration::from_millis(250));
         move |binding, kind, note, at_ms, now_ms| {
-            filter.drops(BindingId(binding), &stamp(kind, note, at_ms), now_ms * MS)
+            filter.drops(BindingId(binding), binding != UNPAIRED, &stamp(kind, note, at_ms), now_ms * MS)
         }
     }
 
@@ -100,16 +102,17 @@ mod tests {
         assert!(drops(1, NoteRelease, 60, 10, 900), "its press was dropped");
         assert!(!drops(1, NotePress, 60, 1000, 1001));
         assert!(!drops(1, NoteRelease, 60, 1010, 9000), "a later press was delivered");
-        assert!(!drops(2, NoteRelease, 60, 0, 9000), "a mapping of releases alone");
+        assert!(!drops(2, NoteRelease, 60, 0, 9000), "its press was before this worker's time");
+        assert!(drops(UNPAIRED, NoteRelease, 60, 0, 9000), "a mapping of releases alone");
     }
 
     #[test]
     fn dropped_presses_take_bounded_memory() {
         let mut drops = filter();
-        for binding in 0..10_000 {
+        for binding in 100..10_000 {
             assert!(drops(binding, NotePress, 1, 0, 1000));
         }
-        assert!(drops(0, NoteRelease, 1, 0, 1000));
+        assert!(drops(100, NoteRelease, 1, 0, 1000));
         assert!(!drops(9_999, NoteRelease, 1, 0, 1000));
     }
 }

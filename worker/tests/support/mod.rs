@@ -190,7 +190,8 @@ impl Worker {
 
     pub fn bind(&self, id: u32, action: &str, params: &str, timeout_ms: u32) {
         let (action, params) = (action.to_owned(), params.to_owned());
-        self.send(&Command::Bind(Bind { binding: BindingId(id), action, timeout_ms, params, more: false }));
+        let binding = BindingId(id);
+        self.send(&Command::Bind(Bind { binding, action, timeout_ms, paired: true, params, more: false }));
     }
 
     pub fn trigger(&self, call: u64, binding: u32, stamp: TriggerStamp) {
