@@ -30,7 +30,7 @@ pub struct PluginSettings {
     pub crash_window_s: Option<u32>,
     /// Memory in MiB.
     pub memory_mib: Option<u32>,
-    /// Fuel for each WASM call; 0 is no limit of the user's own.
+    /// Fuel for each WASM call; 0 is no limit.
     pub fuel: Option<u64>,
     /// Deadline of one call, in milliseconds.
     pub timeout_ms: Option<u32>,
@@ -49,17 +49,10 @@ pub struct PluginSettings {
 }
 
 impl PluginSettings {
-    /// The limits in force: what the plugin uses up (memory, fuel, time, disk)
-    /// is the smaller of `limits`, its manifest's wish or the default, and the
-    /// user's; how it is queued and restarted is the user's where they say so.
+    /// These limits with the user's own in their place; what a plugin wishes in
+    /// its manifest can then only lower them.
     #[must_use]
     pub fn apply(&self, limits: &Limits) -> Limits {
-        let least = |ours: u32, theirs: Option<u32>| theirs.map_or(ours, |theirs| ours.min(theirs));
-        let fuel = match (limits.fuel, self.fuel) {
-            (fuel, None | Some(0)) => fuel,
-            (0, Some(fuel)) => fuel,
-            (ours, Some(fuel)) => ours.min(fuel),
-        };
         Limits {
             restart: self.restart.unwrap_or(limits.restart),
             healthy_after_s: self.healthy_after_s.unwrap_or(limits.healthy_after_s),
@@ -67,13 +60,13 @@ impl PluginSettings {
             backoff_max_ms: self.backoff_max_ms.unwrap_or(limits.backoff_max_ms),
             crash_limit: self.crash_limit.unwrap_or(limits.crash_limit),
             crash_window_s: self.crash_window_s.unwrap_or(limits.crash_window_s),
-            memory_mib: least(limits.memory_mib, self.memory_mib),
-            fuel,
-            timeout_ms: least(limits.timeout_ms, self.timeout_ms),
+            memory_mib: self.memory_mib.unwrap_or(limits.memory_mib),
+            fuel: self.fuel.unwrap_or(limits.fuel),
+            timeout_ms: self.timeout_ms.unwrap_or(limits.timeout_ms),
             queue_depth: self.queue_depth.unwrap_or(limits.queue_depth),
             max_age_ms: self.max_age_ms.unwrap_or(limits.max_age_ms),
-            quota_mib: least(limits.quota_mib, self.quota_mib),
-            quota_files: least(limits.quota_files, self.quota_files),
+            quota_mib: self.quota_mib.unwrap_or(limits.quota_mib),
+            quota_files: self.quota_files.unwrap_or(limits.quota_files),
             instance: self.instance.unwrap_or(limits.instance),
         }
     }
@@ -169,29 +162,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_user_can_lower_what_a_plugin_uses_up_but_not_raise_it() {
-        let limits = Limits { memory_mib: 100, fuel: 0, timeout_ms: 1000, ..Limits::default() };
-        let user = |memory_mib, timeout_ms, fuel| PluginSettings {
-            memory_mib: Some(memory_mib),
-            timeout_ms: Some(timeout_ms),
-            fuel: Some(fuel),
-            ..PluginSettings::default()
-        };
-        let lower = user(50, 500, 7).apply(&limits);
-        assert_eq!((lower.memory_mib, lower.timeout_ms, lower.fuel), (50, 500, 7));
-        let higher = user(500, 5000, 0).apply(&limits);
-        assert_eq!((higher.memory_mib, higher.timeout_ms, higher.fuel), (100, 1000, 0));
-    }
-
-    #[test]
-    fn how_a_plugin_is_queued_and_restarted_is_the_users_say() {
+    fn what_the_user_says_counts_and_the_rest_stays() {
         let user = PluginSettings {
+            memory_mib: Some(500),
+            timeout_ms: Some(50),
+            fuel: Some(0),
             queue_depth: Some(4096),
             crash_limit: Some(1000),
             restart: Some(RestartPolicy::Never),
             ..PluginSettings::default()
         };
         let applied = user.apply(&Limits::default());
+        assert_eq!((applied.memory_mib, applied.timeout_ms, applied.fuel), (500, 50, 0));
         assert_eq!((applied.queue_depth, applied.crash_limit, applied.restart), (4096, 1000, RestartPolicy::Never));
         assert_eq!(PluginSettings::default().apply(&applied), applied);
     }

@@ -1,8 +1,9 @@
 //! The thread that watches all workers: their events, logs, ends and deadlines.
 //!
-//! One epoll set, never a blocking call on a worker. [`slot`] handles one
-//! worker; here is what they share.
+//! One epoll set, never a blocking call on a worker. [`slot`] carries out one
+//! worker's life, [`inbox`] takes what it sends; here is what they share.
 
+mod inbox;
 mod slot;
 
 use super::lane::Lane;

@@ -1,0 +1,254 @@
+//! What one worker sends, and how it ends: all of it judged as hostile.
+
+use super::Shared;
+use super::slot::Slot;
+use crate::clock::Time;
+use crate::monitor::MonitorEvent;
+use crate::workers::cause::{EndCause, KillReason};
+use crate::workers::lane::Flushed;
+use crate::workers::lifecycle::{Event as LifeEvent, State};
+use crate::workers::log::safe;
+use crate::workers::process::exit_sentence;
+use crate::workers::ring::WrongAnswer;
+use midimon_shared::pipe::ReceiveError;
+use midimon_shared::protocol::{Command, Event, Hello, Outcome, ProtocolRange, Ready};
+use nix::sys::socket::{MsgFlags, recv};
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes read from a log pipe before others get their turn.
+const LOG_CHUNK: usize = 16 * 1024;
+/// Reads that empty a dead worker's pipe at most (a pipe holds 64 KiB, so more is not ours).
+const DRAIN_READS: usize = 64;
+
+impl Slot {
+    pub fn read_events(&mut self, shared: &mut Shared, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        match process.events.fill() {
+            Ok(()) => self.take_events(shared, now),
+            Err(ReceiveError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => {
+                process.closed_since = Some(now);
+                let _ = shared.epoll.delete(&process.events);
+                if !matches!(error, ReceiveError::Closed) {
+                    tracing::debug!("{}: {error}", self.spec.id);
+                }
+            }
+        }
+    }
+
+    fn take_events(&mut self, shared: &mut Shared, now: Time) {
+        loop {
+            let Some(process) = &mut self.process else { return };
+            match process.events.buffered() {
+                Ok(Some(event)) => self.event(shared, now, event),
+                Ok(None) => {
+                    process.partial_since = process.events.is_within_frame().then_some(now);
+                    return;
+                }
+                Err(error) => {
+                    let _ = shared.epoll.delete(&process.events);
+                    return self.violation(format!("not an event: {error}"));
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, shared: &mut Shared, now: Time, event: Event) {
+        let loading = matches!(self.life.state(), State::Sandboxed { .. });
+        match event {
+            Event::Done { call, outcome } => {
+                let shown = shared.monitor.is_watched().then(|| outcome.clone());
+                match self.lane.answered(now, call, outcome) {
+                    Ok((answered, _)) => {
+                        if let Some(outcome) = shown {
+                            let action = self.lane.action(answered.binding);
+                            self.show_answer(shared, now, action, &outcome, answered.latency);
+                        }
+                    }
+                    Err(wrong) => self.violation(wrong.to_string()),
+                }
+            }
+            Event::Dropped { call } => {
+                let dropped: Result<Flushed, WrongAnswer> = self.lane.refused_as_too_old(now, call);
+                if let Err(wrong) = dropped {
+                    self.violation(wrong.to_string());
+                }
+            }
+            Event::Pong { nonce } => self.pong(nonce),
+            Event::Hello(hello) if matches!(self.life.state(), State::Starting { .. }) => {
+                self.hello(shared, now, &hello);
+            }
+            Event::Ready(ready) if loading => self.ready(shared, now, ready),
+            Event::LoadFailed { message } if loading => {
+                let message: String = safe(&message).chars().take(1000).collect();
+                self.step(shared, now, LifeEvent::LoadFailed(message));
+            }
+            Event::Denied { number } => {
+                if let Some(process) = &mut self.process {
+                    process.denied = Some(number);
+                }
+            }
+            Event::OutOfMemory { requested } => {
+                if let Some(process) = &mut self.process {
+                    process.out_of_memory = Some(requested);
+                }
+            }
+            Event::Hello(_) | Event::Ready(_) | Event::LoadFailed { .. } => {
+                // while stopping, what was under way may still arrive
+                if !matches!(self.life.state(), State::Stopping { .. }) {
+                    self.violation("a message out of its turn");
+                }
+            }
+        }
+    }
+
+    fn hello(&mut self, shared: &mut Shared, now: Time, hello: &Hello) {
+        if ProtocolRange::OURS.common(hello.protocol).is_none() {
+            let reason = format!(
+                "{} speaks protocol {}, this midimon {} speaks {}: they must be of one version",
+                self.spec.program(),
+                hello.protocol,
+                env!("CARGO_PKG_VERSION"),
+                ProtocolRange::OURS
+            );
+            self.step(shared, now, LifeEvent::LoadFailed(reason.clone()));
+            return self.violation(reason);
+        }
+        let Some(process) = &mut self.process else { return };
+        if let Err(reason) = process.check_sandbox() {
+            return self.kill(KillReason::SandboxCheck(reason));
+        }
+        if let Err(error) = process.send_code(self.spec.code.as_fd()) {
+            return self.violation(format!("it does not take its code: {error}"));
+        }
+        if let Some(commands) = process.commands.take() {
+            let _: Flushed = self.lane.attach(commands, &Command::Load(self.spec.load()), now);
+        }
+        self.step(shared, now, LifeEvent::SandboxEntered);
+    }
+
+    fn ready(&mut self, shared: &mut Shared, now: Time, ready: Ready) {
+        let shown = |text: &str| safe(text).chars().take(80).collect::<String>();
+        self.spec.name = shown(&ready.name);
+        self.spec.version = shown(&ready.version);
+        self.step(shared, now, LifeEvent::Loaded);
+        let _: Flushed = self.lane.open(now);
+    }
+
+    fn pong(&mut self, nonce: u64) {
+        match &mut self.process {
+            Some(process) if process.ping.is_some_and(|(expected, _)| expected == nonce) => process.ping = None,
+            _ => self.violation("a pong without its ping"),
+        }
+    }
+
+    fn show_answer(&self, shared: &Shared, now: Time, action: Arc<str>, outcome: &Outcome, latency: Duration) {
+        let (text, failed) = match outcome {
+            Outcome::Ok => ("ok".to_owned(), false),
+            Outcome::Answer(text) => (text.clone(), false),
+            Outcome::Failed { code, message } if message.is_empty() => (format!("error {code}"), true),
+            Outcome::Failed { code, message } => (format!("error {code}: {message}"), true),
+            Outcome::Trapped { cause, message } => (format!("{cause:?}: {message}").to_lowercase(), true),
+        };
+        shared.monitor.publish(MonitorEvent::Answer {
+            at: now,
+            plugin: self.spec.id.clone(),
+            pid: self.process.as_ref().map_or(0, |process| process.pid),
+            action,
+            outcome: safe(&text).chars().take(200).collect(),
+            failed,
+            micros: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+
+    pub fn read_log(&mut self, shared: &mut Shared, now: Time) {
+        let mut chunk = [0; LOG_CHUNK];
+        let Some(process) = &self.process else { return };
+        match (&process.log).read(&mut chunk) {
+            Ok(0) => {
+                let _ = shared.epoll.delete(&process.log);
+            }
+            Ok(count) => self.keep_log(shared, now, &chunk[..count]),
+            Err(_) => {} // would block, or interrupted: epoll says when to try again
+        }
+    }
+
+    fn keep_log(&mut self, shared: &Shared, now: Time, bytes: &[u8]) {
+        let (id, tail) = (&self.spec.id, &mut self.tail);
+        self.filter.feed(now.as_nanos(), bytes, |line| {
+            if let Some(logs) = &shared.logs {
+                logs.write(id, &line);
+            }
+            tail.push(line);
+        });
+    }
+
+    /// Nothing belongs there yet: host requests come with the broker.
+    pub fn read_request(&mut self, shared: &mut Shared) {
+        let Some(process) = &self.process else { return };
+        let _ = shared.epoll.delete(process.requests.as_fd());
+        let mut byte = [0];
+        let received = recv(process.requests.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT);
+        if received.is_ok_and(|count| count > 0) {
+            self.violation("a message on the request socket");
+        }
+    }
+
+    pub fn read_exit(&mut self, shared: &mut Shared, now: Time) {
+        let Some(process) = &self.process else { return };
+        let (status, peak_kib) = match process.pidfd.reap() {
+            Ok(None) => return,
+            Ok(Some(ended)) => ended,
+            Err(error) => {
+                tracing::error!("{}: waiting for its worker failed: {error}", self.spec.id);
+                return;
+            }
+        };
+        self.drain(shared, now);
+        let Some(process) = self.process.take() else { return };
+        let limit_kib = u64::from(self.spec.limits.memory_mib) * 1024;
+        let tail: Vec<&str> = self.tail.lines().rev().take(3).collect();
+        let cause = process.cause(EndCause::from_wait(status), peak_kib, limit_kib, &tail);
+        let cause = match cause {
+            EndCause::Exited(code) if let Some(sentence) = exit_sentence(code) => {
+                let last_line = tail.first().map_or(String::new(), |line| format!(" ({line})"));
+                EndCause::NotStarted(format!("{sentence}{last_line}"))
+            }
+            cause => cause,
+        };
+        drop(process);
+        let timed_out = matches!(cause, EndCause::Killed(KillReason::CallDeadline { .. }));
+        self.lane.detach(timed_out);
+        tracing::warn!("{}: its worker ended: {cause}", self.spec.id);
+        self.step(shared, now, LifeEvent::Ended(cause));
+    }
+
+    /// Takes what an ended worker has left in its pipes.
+    fn drain(&mut self, shared: &mut Shared, now: Time) {
+        for _ in 0..DRAIN_READS {
+            let Some(process) = &mut self.process else { break };
+            if process.closed_since.is_some() || process.events.fill().is_err() {
+                break;
+            }
+            self.take_events(shared, now);
+        }
+        let mut chunk = [0; LOG_CHUNK];
+        for _ in 0..DRAIN_READS {
+            let Some(process) = &self.process else { break };
+            match (&process.log).read(&mut chunk) {
+                Ok(count) if count > 0 => self.keep_log(shared, now, &chunk[..count]),
+                _ => break,
+            }
+        }
+        let (id, tail) = (&self.spec.id, &mut self.tail);
+        self.filter.finish(|line| {
+            if let Some(logs) = &shared.logs {
+                logs.write(id, &line);
+            }
+            tail.push(line);
+        });
+    }
+}
