@@ -3,6 +3,7 @@
 use super::notes::Notes;
 use crate::clock::{Time, now};
 use crate::mapping::types::Shell;
+use crate::sys::inherit::close_others_on_exec;
 use crate::sys::pidfd::PidFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -244,6 +245,8 @@ fn spawn(argv: &[String]) -> io::Result<(Pid, PidFd)> {
     let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // midir's pipes would be the program's too
+    close_others_on_exec();
     let mut child = command.spawn()?;
     let pid = Pid::from_raw(child.id() as i32); // cannot wrap: the kernel's numbers fit
     match PidFd::open(pid) {
@@ -386,6 +389,20 @@ mod tests {
         assert!(exists(&application));
         let pid: i32 = application.trim().parse().unwrap();
         nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap(); // its parent, this test, still lives
+    }
+
+    #[test]
+    fn a_command_inherits_no_descriptors_of_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fds");
+        // what a library left open
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (children, _notes) = children();
+        children.submit(shell(&format!("ls /proc/self/fd > {}", file.display()), LONG));
+        until(&children, |status| status.started == 1 && status.running == 0);
+        // 3 is the listing's own
+        assert_eq!(written(&file), "0\n1\n2\n3\n");
+        drop((reader, writer));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use super::keys::Key;
 use super::uinput::Uinput;
 use super::x11::X11;
+use crate::midi::seq::group_of;
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 
 /// Sends key events somewhere.
 pub(super) trait Keyboard: Send {
@@ -81,7 +83,7 @@ impl Keyboards {
         let boxed = |keyboard: X11| Box::new(keyboard) as Box<dyn Keyboard>;
         let uinput = match choice {
             KeyboardChoice::X11 => Err("uinput is switched off by MIDIMON_KEYS".to_owned()),
-            _ => Uinput::open().map_err(|error| explain_uinput(&error)),
+            _ => Uinput::open().map_err(|error| explain_uinput(&error, group_of(Path::new("/dev/uinput")))),
         };
         let x11 = match choice {
             KeyboardChoice::Uinput => Err("X11 is switched off by MIDIMON_KEYS".to_owned()),
@@ -117,15 +119,19 @@ impl Keyboards {
 }
 
 /// Why uinput cannot be used, with the commands that change it.
-fn explain_uinput(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENODEV) => "/dev/uinput is missing (run: sudo modprobe uinput)".to_owned(),
-        Some(libc::EACCES | libc::EPERM) => format!(
-            "no permission for /dev/uinput (run: echo 'KERNEL==\"uinput\", GROUP=\"input\", MODE=\"0660\", \
-             OPTIONS+=\"static_node=uinput\"' | sudo tee /etc/udev/rules.d/60-midimon.rules && \
-             sudo usermod -aG input {} && sudo udevadm control --reload && sudo udevadm trigger /dev/uinput; \
-             then log in again)",
-            crate::midi::seq::user()
+fn explain_uinput(error: &io::Error, group: Option<String>) -> String {
+    let user = crate::midi::seq::user();
+    match (error.raw_os_error(), group) {
+        (Some(libc::ENOENT | libc::ENODEV), _) => "/dev/uinput is missing (run: sudo modprobe uinput)".to_owned(),
+        (Some(libc::EACCES | libc::EPERM), Some(group)) => format!(
+            "no permission for /dev/uinput, which is for group {group} \
+             (run: sudo usermod -aG {group} {user}, then log in again)"
+        ),
+        (Some(libc::EACCES | libc::EPERM), None) => format!(
+            "no permission for /dev/uinput, which is for root alone; give it to group input \
+             (run: echo 'KERNEL==\"uinput\", GROUP=\"input\", MODE=\"0660\", OPTIONS+=\"static_node=uinput\"' \
+             | sudo tee /etc/udev/rules.d/60-midimon.rules && sudo udevadm control --reload && \
+             sudo udevadm trigger /dev/uinput && sudo usermod -aG input {user}, then log in again)"
         ),
         _ => format!("/dev/uinput cannot be used ({error})"),
     }
@@ -168,10 +174,14 @@ mod tests {
 
     #[test]
     fn each_cause_is_told_with_its_remedy() {
-        let explained = |errno| explain_uinput(&io::Error::from_raw_os_error(errno));
-        assert!(explained(libc::ENOENT).contains("sudo modprobe uinput"));
-        let denied = explained(libc::EACCES);
+        let explained = |errno, group: Option<&str>| {
+            explain_uinput(&io::Error::from_raw_os_error(errno), group.map(str::to_owned))
+        };
+        assert!(explained(libc::ENOENT, None).contains("sudo modprobe uinput"));
+        let denied = explained(libc::EACCES, None);
         assert!(denied.contains("60-midimon.rules") && denied.contains("usermod -aG input"), "{denied}");
-        assert!(explained(libc::EIO).contains("Input/output error"));
+        let denied = explained(libc::EACCES, Some("plugdev"));
+        assert!(denied.contains("usermod -aG plugdev") && !denied.contains("udev/rules"), "{denied}");
+        assert!(explained(libc::EIO, None).contains("Input/output error"));
     }
 }

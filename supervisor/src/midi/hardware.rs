@@ -141,14 +141,14 @@ impl PortWatcher for Inner {
         let at = now();
         state.failed.retain(|(_, failed)| at.since(*failed) < RETRY);
         for port in to_open {
-            if state.failed.iter().any(|(failed, _)| failed == port) {
+            if state.failed.iter().any(|(failed, _)| *failed == port) {
                 continue;
             }
-            match self.connect(port) {
+            match self.connect(&port) {
                 Ok(open) => state.open.push(open),
                 Err(reason) => {
-                    state.failed.push((port.clone(), at));
                     self.sink.note(format!("cannot listen to \"{}\": {reason}", port.name));
+                    state.failed.push((port, at));
                 }
             }
         }

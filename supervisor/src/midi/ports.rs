@@ -49,7 +49,7 @@ fn list(selection: &Selection, ports: &[Port]) -> PortList {
     let plan = plan(selection, ports, &[]);
     let address = |port: &Port| format!("{}:{}", port.client, port.port);
     let input = |port: &Port| {
-        let used = plan.open.contains(&port);
+        let used = plan.open.contains(port);
         let why = match (used, port.kind, selection) {
             (true, _, Selection::Every) => "hardware input",
             (true, _, Selection::Named(_)) => "chosen by name",

@@ -1,6 +1,6 @@
 //! Which port a name means: exact, then unique beginning, then unique part.
 
-use super::seq::{Port, PortKind};
+use super::seq::{Port, PortKind, with_names};
 use std::fmt::Write;
 
 /// Ports that are listened to at once at most (every connection takes one of the
@@ -78,11 +78,11 @@ fn strip_numbers(name: &str) -> &str {
 
 /// What to do so that exactly the selected inputs are listened to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan<'a> {
+pub struct Plan {
     /// Connections that end, as indices into `open`.
     pub close: Vec<usize>,
     /// Ports to connect to.
-    pub open: Vec<&'a Port>,
+    pub open: Vec<Port>,
     /// Why the selection cannot be met, or not completely.
     pub problem: Option<String>,
 }
@@ -105,9 +105,11 @@ fn named<'a>(name: &str, mut ports: impl Iterator<Item = &'a Port> + Clone, open
 
 /// Compares what is there with what is listened to (`open`).
 #[must_use]
-pub fn plan<'a>(selection: &Selection, ports: &'a [Port], open: &[Port]) -> Plan<'a> {
+pub fn plan(selection: &Selection, ports: &[Port], open: &[Port]) -> Plan {
+    // one of two equal devices keeps its name when the other goes
+    let ports = with_names(ports, open);
     let inputs = || ports.iter().filter(|port| port.input && port.kind != PortKind::Ours);
-    let mut problem = None;
+    let mut problems = Vec::new();
     let mut wanted: Vec<&Port> = match selection {
         Selection::Every => inputs().filter(|port| port.kind == PortKind::Hardware).collect(),
         Selection::Named(names) => {
@@ -116,20 +118,20 @@ pub fn plan<'a>(selection: &Selection, ports: &'a [Port], open: &[Port]) -> Plan
                 match named(name, inputs(), open) {
                     Ok(port) if wanted.contains(&port) => {}
                     Ok(port) => wanted.push(port),
-                    Err(why) => problem = Some(why),
+                    Err(why) => problems.push(why),
                 }
             }
             wanted
         }
     };
     if wanted.len() > MAX_INPUTS {
-        problem = Some(format!("{} MIDI inputs are there, only the first {MAX_INPUTS} are used", wanted.len()));
+        problems.push(format!("{} MIDI inputs are there, only the first {MAX_INPUTS} are used", wanted.len()));
         wanted.truncate(MAX_INPUTS);
     }
     Plan {
         close: (0..open.len()).filter(|&index| !wanted.contains(&&open[index])).collect(),
-        open: wanted.into_iter().filter(|port| !open.contains(port)).collect(),
-        problem,
+        open: wanted.into_iter().filter(|port| !open.contains(port)).cloned().collect(),
+        problem: (!problems.is_empty()).then(|| problems.join("\n")),
     }
 }
 
@@ -212,7 +214,7 @@ mod tests {
         for selection in
             [Selection::Every, Selection::Named(vec!["Launchpad X".into()]), Selection::Named(vec!["none".into()])]
         {
-            let open: Vec<_> = plan(&selection, &ports, &[]).open.into_iter().cloned().collect();
+            let open: Vec<_> = plan(&selection, &ports, &[]).open;
             let again = plan(&selection, &ports, &open);
             assert!(again.open.is_empty() && again.close.is_empty(), "{selection:?}");
         }
@@ -234,6 +236,17 @@ mod tests {
         assert_eq!(kept, Plan::default());
         let fresh = plan(&selection, &ports, &[]);
         assert!(fresh.open.is_empty() && fresh.problem.unwrap().contains("Launchpad Mini:MIDI"));
+    }
+
+    #[test]
+    fn of_two_equal_devices_one_is_undisturbed_when_the_other_goes() {
+        let twins = [20, 24].map(|client| port(client, "Pads", "MIDI 1", PortKind::Hardware));
+        let open = plan(&Selection::Every, &twins, &[]).open;
+        assert_eq!(open[1].name, "Pads:MIDI 1 #2");
+        let left = plan(&Selection::Every, &twins[1..], &open[1..]);
+        assert_eq!(left, Plan::default());
+        let named = plan(&Selection::Named(vec!["Pads:MIDI 1 #2".into()]), &twins[1..], &open[1..]);
+        assert_eq!(named, Plan::default());
     }
 
     #[test]

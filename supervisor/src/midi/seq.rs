@@ -3,6 +3,7 @@
 use alsa::seq::{ClientInfo, ClientIter, PortCap, PortInfo, PortIter, PortType};
 use alsa::{Direction, Seq};
 use nix::unistd::{Gid, Group, User, geteuid};
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -104,16 +105,19 @@ pub(super) fn open(direction: Option<Direction>) -> Result<Seq, SeqError> {
 fn explain(error: &io::Error, device: &Path) -> SeqError {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => SeqError::Missing,
-        Some(libc::EACCES | libc::EPERM) => SeqError::Denied { group: group_of(device), user: user() },
+        Some(libc::EACCES | libc::EPERM) => SeqError::Denied {
+            // what every distribution calls it
+            group: group_of(device).unwrap_or_else(|| "audio".to_owned()),
+            user: user(),
+        },
         _ => SeqError::Other(error.to_string()),
     }
 }
 
-/// The group a device is for; `audio` where it says nothing useful.
-fn group_of(device: &Path) -> String {
-    let group = std::fs::metadata(device).ok().map(|data| data.gid()).filter(|&gid| gid != 0);
-    let name = group.and_then(|gid| Group::from_gid(Gid::from_raw(gid)).ok().flatten()).map(|group| group.name);
-    name.unwrap_or_else(|| "audio".to_owned())
+/// The group that may read and write a device, unless it is root's.
+pub(crate) fn group_of(device: &Path) -> Option<String> {
+    let data = std::fs::metadata(device).ok().filter(|data| data.gid() != 0 && data.mode() & 0o060 == 0o060)?;
+    Some(Group::from_gid(Gid::from_raw(data.gid())).ok()??.name)
 }
 
 /// The user's name, as it goes into a command.
@@ -133,17 +137,38 @@ pub fn ports() -> Result<Vec<Port>, SeqError> {
 pub(super) fn ports_of(seq: &Seq) -> Vec<Port> {
     let ports = ClientIter::new(seq)
         .flat_map(|client| PortIter::new(seq, client.get_client()).filter_map(move |port| describe(&client, &port)));
-    let mut found: Vec<Port> = Vec::new();
-    for mut port in ports.take(MAX_PORTS) {
-        let equal =
-            found.iter().filter(|other| other.client_name == port.client_name && other.port_name == port.port_name);
-        match equal.count() {
-            0 => {}
-            before => port.name = format!("{} #{}", port.name, before + 1),
-        }
-        found.push(port);
+    with_names(&ports.take(MAX_PORTS).collect::<Vec<_>>(), &[])
+}
+
+/// Gives each port a name of its own: the one it has in `known`, else its plain
+/// one, else that with the lowest number that is free.
+pub(super) fn with_names(ports: &[Port], known: &[Port]) -> Vec<Port> {
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut names: Vec<Option<String>> = Vec::with_capacity(ports.len());
+    for port in ports {
+        let before = known.iter().find(|known| known.is_same(port)).map(|known| known.name.clone());
+        taken.extend(before.clone());
+        names.push(before);
     }
-    found
+    let name = |(port, before): (&Port, Option<String>)| {
+        let name = before.unwrap_or_else(|| {
+            let plain = format!("{}:{}", port.client_name, port.port_name);
+            let numbered = (2..).map(|number| format!("{plain} #{number}"));
+            let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name));
+            free.unwrap_or(plain) // cannot fail: the numbers do not end
+        });
+        taken.insert(name.clone());
+        Port { name, ..port.clone() }
+    };
+    ports.iter().zip(names).map(name).collect()
+}
+
+impl Port {
+    /// Whether it is the same one, whatever it is called.
+    fn is_same(&self, other: &Self) -> bool {
+        (self.client, self.port, &self.client_name, &self.port_name)
+            == (other.client, other.port, &other.client_name, &other.port_name)
+    }
 }
 
 fn describe(client: &ClientInfo, port: &PortInfo) -> Option<Port> {
@@ -188,6 +213,28 @@ mod tests {
         assert!(explained(libc::EACCES).contains("/dev/snd/seq is for group audio"));
         assert!(explained(libc::EACCES).contains(&format!("usermod -aG audio {}", user())));
         assert!(explained(libc::EMFILE).contains("open files"));
+    }
+
+    #[test]
+    fn equal_ports_are_numbered_and_keep_their_names_while_they_are_known() {
+        let port = |client| Port {
+            client,
+            port: 0,
+            name: String::new(),
+            client_name: "Pads".into(),
+            port_name: "MIDI 1".into(),
+            kind: PortKind::Hardware,
+            input: true,
+            output: true,
+        };
+        let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect::<Vec<_>>();
+        let both = with_names(&[port(20), port(24)], &[]);
+        assert_eq!(names(&both), ["Pads:MIDI 1", "Pads:MIDI 1 #2"]);
+        // the first is pulled and comes back in another place
+        let left = with_names(&[port(24)], &both[1..]);
+        assert_eq!(names(&left), ["Pads:MIDI 1 #2"]);
+        assert_eq!(names(&with_names(&[port(24), port(28)], &left)), ["Pads:MIDI 1 #2", "Pads:MIDI 1"]);
+        assert_eq!(names(&with_names(&[port(20), port(24)], &left)), ["Pads:MIDI 1", "Pads:MIDI 1 #2"]);
     }
 
     #[test]
