@@ -174,9 +174,8 @@ mod tests {
 
     #[test]
     fn each_cause_is_told_with_its_remedy() {
-        let explained = |errno, group: Option<&str>| {
-            explain_uinput(&io::Error::from_raw_os_error(errno), group.map(str::to_owned))
-        };
+        let explained =
+            |errno, group: Option<&str>| explain_uinput(&io::Error::from_raw_os_error(errno), group.map(str::to_owned));
         assert!(explained(libc::ENOENT, None).contains("sudo modprobe uinput"));
         let denied = explained(libc::EACCES, None);
         assert!(denied.contains("60-midimon.rules") && denied.contains("usermod -aG input"), "{denied}");
