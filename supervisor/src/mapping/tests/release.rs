@@ -75,6 +75,19 @@ fn channels_and_devices_are_held_apart() {
 }
 
 #[test]
+fn two_inputs_that_are_one_device_are_held_apart() {
+    let mut simulation = Simulation::new(compiled(TWO_MODES));
+    let mut play = |source, bytes| {
+        let message = midimon_shared::ChannelMessage::from_bytes(bytes).unwrap();
+        simulation.step(crate::mapping::Input::Message { source, device: 0, message, unix_ms: 0 });
+        simulation.engine.held()
+    };
+    assert_eq!((play(0, [0x90, 60, 1]), play(7, [0x90, 60, 2])), (1, 2));
+    assert_eq!((play(0, [0x80, 60, 3]), play(0, [0x80, 60, 4]), play(7, [0x80, 60, 5])), (1, 1, 0));
+    assert_eq!(simulation.heard, "0 aa.x press 1\n0 aa.x press 2\n0 aa.x release 3\n0 aa.x release 5\n");
+}
+
+#[test]
 fn a_device_that_goes_away_releases_what_it_held_in_the_order_pressed() {
     let config = r#"
         [[devices]]
