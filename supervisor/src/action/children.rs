@@ -16,9 +16,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Orders that wait to be carried out at most.
@@ -52,7 +52,7 @@ pub(super) enum Order {
 pub(super) struct Children {
     orders: SyncSender<Order>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -83,7 +83,7 @@ impl Children {
             let shared = shared.clone();
             move || Keeper { shared: &shared, notes, children: Vec::new() }.run(&taken)
         })?;
-        Ok(Self { orders, shared, thread: Some(thread) })
+        Ok(Self { orders, shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Never waits; false when there was no room, which is counted.
@@ -95,6 +95,15 @@ impl Children {
             count(&self.shared.counts.dropped);
         }
         sent
+    }
+
+    /// Kills the commands that run and lets applications live; returns when the thread has ended.
+    pub fn close(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let _ = self.shared.wake.write(1); // full means it will wake anyway
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join(); // it has nothing to say
+        }
     }
 
     pub fn status(&self) -> ChildrenStatus {
@@ -112,11 +121,7 @@ impl Children {
 
 impl Drop for Children {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        let _ = self.shared.wake.write(1); // full means it will wake anyway
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // it has nothing to say
-        }
+        self.close();
     }
 }
 
@@ -273,7 +278,6 @@ fn show(argv: &[String]) -> String {
 mod tests {
     use super::*;
     use std::path::Path;
-    use std::sync::Mutex;
     use std::sync::mpsc::channel;
     use std::time::Duration;
 

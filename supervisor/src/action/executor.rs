@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 
-/// Carries out effects. Dropping it releases every key and note, and kills commands that still run.
+/// Carries out effects, until [`Executor::shutdown`].
 pub struct Executor {
     typist: Typist,
     children: Children,
@@ -89,6 +89,14 @@ impl Executor {
         self.outputs.panic();
     }
 
+    /// Releases every key and note and kills commands that still run; returns
+    /// when that is done. Nothing is typed, run or launched after it. Dropping does the same.
+    pub fn shutdown(&self) {
+        self.typist.close();
+        self.children.close();
+        self.outputs.close();
+    }
+
     /// How effects are doing.
     #[must_use]
     pub fn status(&self) -> ExecutorStatus {
@@ -133,6 +141,17 @@ mod tests {
         submit(Effect::Panic);
         let status = executor.status();
         assert_eq!((status.programs.failed, status.outputs[0].dropped), (2, 1));
+    }
+
+    #[test]
+    fn after_the_shutdown_nothing_is_started_and_it_may_be_called_twice() {
+        let (executor, _notes) = executor();
+        executor.shutdown();
+        executor.shutdown();
+        assert!(!executor.submit(&Effect::Text("x".into()), &TriggerStamp::default()));
+        executor.submit(&Effect::Launch("true".into()), &TriggerStamp::default());
+        let status = executor.status();
+        assert_eq!((status.keys.sent, status.keys.dropped, status.programs.started), (0, 1, 0));
     }
 
     #[test]

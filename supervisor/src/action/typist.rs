@@ -6,7 +6,7 @@ use super::notes::Notes;
 use crate::clock::{Time, now};
 use crate::mapping::types::Keystroke;
 use serde::Serialize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -45,15 +45,16 @@ pub(super) enum Typing {
 pub(super) type Open = Box<dyn FnMut() -> Result<Keyboards, KeyboardError> + Send>;
 
 pub(super) struct Typist {
-    queue: Option<SyncSender<(u64, Typing)>>,
+    queue: SyncSender<(u64, Typing)>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
 struct Shared {
     /// What waits from an earlier epoch is forgotten.
     epoch: AtomicU64,
+    stop: AtomicBool,
     dropped: AtomicU64,
     status: Mutex<TypistStatus>,
 }
@@ -73,13 +74,13 @@ impl Typist {
                     .run(&work)
             }
         })?;
-        Ok(Self { queue: Some(queue), shared, thread: Some(thread) })
+        Ok(Self { queue, shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Never waits; false when there was no room, which is counted.
     pub fn submit(&self, typing: Typing) -> bool {
         let epoch = self.shared.epoch.load(Ordering::Acquire);
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send((epoch, typing)).is_ok());
+        let sent = self.queue.try_send((epoch, typing)).is_ok();
         if !sent {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -91,6 +92,16 @@ impl Typist {
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// [`Self::panic`], and then the thread ends; returns when it has.
+    pub fn close(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.panic();
+        let _ = self.queue.try_send((0, Typing::WarmUp)); // a full queue wakes it too
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join(); // it has nothing to say
+        }
+    }
+
     pub fn status(&self) -> TypistStatus {
         let status = self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
         TypistStatus { dropped: self.shared.dropped.load(Ordering::Relaxed), ..status }
@@ -99,11 +110,7 @@ impl Typist {
 
 impl Drop for Typist {
     fn drop(&mut self) {
-        self.panic();
-        drop(self.queue.take()); // the thread ends when the queue does
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // it has nothing to say
-        }
+        self.close();
     }
 }
 
@@ -119,6 +126,9 @@ struct Hands<'a> {
 impl Hands<'_> {
     fn run(mut self, work: &Receiver<(u64, Typing)>) {
         for (epoch, typing) in work {
+            if self.shared.stop.load(Ordering::Acquire) {
+                return;
+            }
             if self.shared.epoch.load(Ordering::Acquire) != epoch {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;

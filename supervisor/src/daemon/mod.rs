@@ -121,7 +121,7 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     running.router.stop_timers();
     let _ = timers.join(); // a panic there was reported there
     running.manager.shutdown();
-    running.executor.panic();
+    running.executor.shutdown();
     drop(server);
     Ok(status)
 }

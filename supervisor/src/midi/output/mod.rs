@@ -133,6 +133,11 @@ impl Outputs {
         self.shared.each(Writer::panic);
     }
 
+    /// Forgets what waits, switches off what sounds and closes the ports; returns when that is done.
+    pub fn close(&self) {
+        self.shared.writers.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// How each of them is doing, by name.
     #[must_use]
     pub fn status(&self) -> Vec<OutputStatus> {
@@ -146,7 +151,7 @@ impl Outputs {
 impl Drop for Outputs {
     fn drop(&mut self) {
         // the hot-plug thread may hold the shared part a moment longer
-        self.shared.writers.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.close();
     }
 }
 
