@@ -1,0 +1,170 @@
+//! A home of its own for a daemon.
+
+use crate::binaries::Binaries;
+use crate::{Config, Daemon};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A home with a plugin directory; gone when dropped.
+#[derive(Debug)]
+pub struct Bed {
+    directory: TempDir,
+}
+
+impl Default for Bed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bed {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// Nothing is built, or no directory can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        Binaries::get();
+        let directory = tempfile::Builder::new().prefix("midimon-").tempdir().expect("a temporary directory");
+        let bed = Self { directory };
+        fs::create_dir(bed.plugin_dir()).expect("a plugin directory");
+        bed
+    }
+
+    /// The daemon's home.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
+    }
+
+    /// What `[plugins] dir` says.
+    #[must_use]
+    pub fn plugin_dir(&self) -> PathBuf {
+        self.directory.path().join("dev")
+    }
+
+    /// A place for a test's own files.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Puts an example or fixture plugin into the plugin directory.
+    ///
+    /// # Panics
+    /// It was not built.
+    pub fn install(&self, id: &str) -> PathBuf {
+        self.install_as(id, id)
+    }
+
+    /// As [`Self::install`], as a plugin of another id.
+    ///
+    /// # Panics
+    /// It was not built.
+    pub fn install_as(&self, id: &str, new_id: &str) -> PathBuf {
+        let (from, to) = (Binaries::get().plugin(id), self.plugin_dir().join(new_id));
+        fs::create_dir_all(&to).expect("a folder for the plugin");
+        for entry in fs::read_dir(&from).expect("the plugin's folder") {
+            let entry = entry.expect("an entry of the plugin's folder");
+            fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy of the plugin");
+        }
+        let manifest = to.join("plugin.toml");
+        let text = fs::read_to_string(&manifest).expect("the plugin's manifest");
+        fs::write(&manifest, text.replace(&format!("id = \"{id}\""), &format!("id = \"{new_id}\"")))
+            .expect("the plugin's manifest written");
+        to
+    }
+
+    /// Makes a plugin from a file of code: a `.wasm` or `.so`, told by `entry`.
+    /// `more` is added to its manifest.
+    ///
+    /// # Panics
+    /// Its files cannot be written.
+    pub fn write_plugin(&self, id: &str, entry: &str, code: &[u8], more: &str) -> PathBuf {
+        let folder = self.plugin_dir().join(id);
+        fs::create_dir_all(&folder).expect("a folder for the plugin");
+        let kind = if Path::new(entry).extension() == Some(OsStr::new("wasm")) { "wasm" } else { "native" };
+        let manifest = format!(
+            "schema = 1\nid = \"{id}\"\nname = \"{id}\"\nversion = \"1.0.0\"\nkind = \"{kind}\"\nentry = \"{entry}\"\n{more}"
+        );
+        fs::write(folder.join("plugin.toml"), manifest).expect("a manifest");
+        fs::write(folder.join(entry), code).expect("the plugin's code");
+        folder
+    }
+
+    /// Makes a WASM plugin from its text form.
+    ///
+    /// # Panics
+    /// The text is not WASM.
+    pub fn write_guest(&self, id: &str, text: &str) -> PathBuf {
+        let code = wat::parse_str(text).unwrap_or_else(|error| panic!("{id}: {error}"));
+        self.write_plugin(id, "guest.wasm", &code, "")
+    }
+
+    /// Where the configuration lies.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.home().join("config.toml")
+    }
+
+    /// Writes the configuration, as an editor that saves safely does.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure(&self, config: &Config) {
+        self.configure_text(&config.text(&self.plugin_dir().to_string_lossy()));
+    }
+
+    /// Writes the configuration as it is.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure_text(&self, text: &str) {
+        fs::create_dir_all(self.home()).expect("a home");
+        let next = self.home().join(".config.toml.new");
+        fs::write(&next, text).expect("a configuration");
+        fs::rename(next, self.config_file()).expect("the configuration in its place");
+    }
+
+    /// The program with this home, and nothing of this process's environment
+    /// that could lead it elsewhere.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(Binaries::get().midimon());
+        command.arg("--home").arg(self.home()).args(arguments);
+        for variable in ["MIDIMON_HOME", "MIDIMON_LOG", "NO_COLOR", "CLICOLOR_FORCE", "DISPLAY", "WAYLAND_DISPLAY"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs a command of the command line to its end.
+    ///
+    /// # Panics
+    /// The program cannot be started.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("midimon runs")
+    }
+
+    /// Starts a daemon that takes raw MIDI bytes, and waits until it answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    #[must_use]
+    pub fn start(&self) -> Daemon {
+        self.start_with(&["--input", "stdin"])
+    }
+
+    /// As [`Self::start`], with other arguments of `midimon run`.
+    ///
+    /// # Panics
+    /// It does not answer.
+    #[must_use]
+    pub fn start_with(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(self, arguments)
+    }
+}

@@ -1,0 +1,33 @@
+//! The bed end-to-end tests run in: a home of their own, the real binaries, raw
+//! MIDI bytes in, and what `midimon status` says out.
+//!
+//! Build first with `make plugins`. Nothing here sleeps to hope: every wait has
+//! a condition, a deadline ([`DEADLINE`]) and a message that shows the daemon's log.
+//!
+//! ```no_run
+//! use midimon_tests::{Bed, Config, midi};
+//!
+//! let bed = Bed::new();
+//! bed.install("echo");
+//! bed.configure(&Config::new().note(60, "echo", "say"));
+//! let mut daemon = bed.start();
+//! daemon.wait_ready("echo");
+//! daemon.send(&midi::tap(60));
+//! daemon.wait_worker("echo", "an answer", |echo| echo.calls.done == 1);
+//! daemon.stop();
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod bed;
+pub mod binaries;
+pub mod config;
+pub mod daemon;
+pub mod midi;
+pub mod process;
+pub mod wait;
+
+pub use bed::Bed;
+pub use config::Config;
+pub use daemon::Daemon;
+pub use process::Process;
+pub use wait::{DEADLINE, eventually};
