@@ -16,7 +16,8 @@ use midimon_worker::sandbox::{
 };
 use midimon_worker::stop::Stop;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 fn main() {
     leave::leave(if std::env::args().nth(1).as_deref() == Some("--print-key") { print_key() } else { run() })
@@ -52,14 +53,17 @@ fn run() -> Result<(), Stop> {
     privileges::forbid_new()?;
     // 5. Landlock, then seccomp, go here.
     // 6. Strangers' bytes from here on.
-    let compiled = compile(&read(code::sealed(module)?)?).map_err(stop)?;
+    let compiled = compile(&read(&code::sealed(module)?)?).map_err(stop)?;
     File::from(artifact).write_all(&compiled).map_err(|error| Stop::new(WorkerExit::CompileOutput, error))
 }
 
-fn read(module: File) -> Result<Vec<u8>, Stop> {
-    let mut bytes = Vec::new();
-    let result = module.take(MAX_CODE + 1).read_to_end(&mut bytes);
-    result.map(|_| bytes).map_err(|error| Stop::new(WorkerExit::CompileInput, error))
+/// From its start, wherever whoever wrote it left its offset. What is over the limit is cut one byte after it.
+fn read(module: &File) -> Result<Vec<u8>, Stop> {
+    let failed = |error| Stop::new(WorkerExit::CompileInput, error);
+    let size = module.metadata().map_err(failed)?.len().min(MAX_CODE + 1);
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+    module.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    Ok(bytes)
 }
 
 fn stop(error: CompileError) -> Stop {

@@ -76,6 +76,7 @@ pub fn sealed_memfd(bytes: &[u8]) -> OwnedFd {
 /// A copy of a descriptor at 10 or above, so that no dup2 of the spawn overwrites another's source.
 fn high(fd: impl AsFd) -> OwnedFd {
     let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(10)).unwrap();
+    // SAFETY: the kernel has just made it, and nothing else knows it.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
