@@ -50,10 +50,6 @@ impl CacheKey {
         Self(hasher.finalize().into())
     }
 
-    pub(super) const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     fn file_name(&self) -> String {
         use std::fmt::Write;
         self.0.iter().fold(String::with_capacity(64), |mut name, byte| {

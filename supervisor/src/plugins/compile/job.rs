@@ -66,7 +66,6 @@ fn run_until(
     deadline: Instant,
     max_output: u64,
 ) -> Result<SealedCode, CompileError> {
-    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_theirs) = pipe2(OFlag::O_CLOEXEC)?;
     let arguments = CompileArgs {
         parent_pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
@@ -76,25 +75,45 @@ fn run_until(
     let spec = SpawnSpec {
         program: program.to_owned(),
         arguments: arguments.to_argv(),
-        descriptors: vec![log_theirs.try_clone()?, log_theirs, module.duplicate()?, output_theirs],
+        descriptors: vec![module.duplicate()?, output_theirs],
     };
-    let child = match spawn(spec) {
+    let sent = talk(spec, spawn, Some(File::from(output)), deadline, max_output)?;
+    Ok(SealedCode::seal(sent.code)?)
+}
+
+/// What compiled code depends on besides the module, in the compiler's own words:
+/// wasmtime's version, its settings, this processor's features.
+pub(super) fn compatibility_key(program: &Path, spawn: &SpawnFn) -> Result<String, CompileError> {
+    let spec =
+        SpawnSpec { program: program.to_owned(), arguments: vec!["--print-key".to_owned()], descriptors: Vec::new() };
+    let sent = talk(spec, spawn, None, Instant::now() + DEADLINE, 0)?;
+    Ok(String::from_utf8_lossy(&sent.said).into_owned())
+}
+
+/// Starts the job with a log pipe in front of its descriptors, and takes in what
+/// it sends until it has ended well.
+fn talk(
+    spec: SpawnSpec,
+    spawn: &SpawnFn,
+    output: Option<File>,
+    deadline: Instant,
+    max_output: u64,
+) -> Result<Streams, CompileError> {
+    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut descriptors = vec![log_theirs.try_clone()?, log_theirs];
+    descriptors.extend(spec.descriptors);
+    let child = match spawn(SpawnSpec { descriptors, ..spec }) {
         Err(SpawnError::Spawn { program, source: Errno::ENOENT }) => return Err(CompileError::NoCompiler { program }),
         spawned => Job(spawned?),
     };
-    let mut streams = Streams {
-        output: Some(File::from(output)),
-        log: Some(File::from(log)),
-        code: create_memfd()?,
-        written: 0,
-        said: Vec::new(),
-    };
+    let mut streams =
+        Streams { output, log: Some(File::from(log)), code: create_memfd()?, written: 0, said: Vec::new() };
     while streams.are_open() {
         streams.wait(deadline)?;
         streams.read(max_output)?;
     }
     match child.end(deadline)? {
-        WaitStatus::Exited(_, 0) => Ok(SealedCode::seal(streams.code)?),
+        WaitStatus::Exited(_, 0) => Ok(streams),
         end => Err(CompileError::Failed(explain(end, &streams.said))),
     }
 }

@@ -10,11 +10,8 @@ pub use job::{CompileError, SpawnFn};
 use super::SealedCode;
 use crate::workers::spawner::Spawner;
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The compiler's file name, beside the supervisor's own.
 const PROGRAM: &str = "midimon-compile";
@@ -24,6 +21,9 @@ pub struct Compiler {
     program: PathBuf,
     spawn: Box<SpawnFn>,
     cache: Option<Cache>,
+    /// What the compiler says its output depends on, once it was asked.
+    settings: OnceLock<String>,
+    /// By the module's digest.
     in_use: Mutex<HashMap<[u8; 32], Weak<SealedCode>>>,
 }
 
@@ -42,7 +42,7 @@ impl Compiler {
     }
 
     fn with_spawn(programs: &Path, spawn: Box<SpawnFn>, cache: Option<Cache>) -> Self {
-        Self { program: programs.join(PROGRAM), spawn, cache, in_use: Mutex::default() }
+        Self { program: programs.join(PROGRAM), spawn, cache, settings: OnceLock::new(), in_use: Mutex::default() }
     }
 
     /// The compiled code of a module: what is in use already, else from the cache,
@@ -52,56 +52,46 @@ impl Compiler {
     /// # Errors
     /// See [`CompileError`]. A cache that cannot be written is a log line, no error.
     pub fn compile(&self, module: &SealedCode) -> Result<Arc<SealedCode>, CompileError> {
-        let key = CacheKey::new(module, &self.fingerprint());
-        let known = self.in_use().get(key.as_bytes()).and_then(Weak::upgrade);
+        let known = self.in_use().get(&module.digest()).and_then(Weak::upgrade);
         if let Some(code) = known {
             return Ok(code);
         }
-        let cached = self.cache.as_ref().and_then(|cache| cache.get(&key));
-        let code = Arc::new(match cached {
-            Some(code) => code,
-            None => self.run(module, &key)?,
+        let code = Arc::new(match &self.cache {
+            Some(cache) => self.cached(cache, module)?,
+            None => self.run(module)?,
         });
         let mut in_use = self.in_use();
         in_use.retain(|_, code| code.strong_count() > 0);
-        in_use.insert(*key.as_bytes(), Arc::downgrade(&code));
+        in_use.insert(module.digest(), Arc::downgrade(&code));
         Ok(code)
     }
 
-    fn run(&self, module: &SealedCode, key: &CacheKey) -> Result<SealedCode, CompileError> {
-        let code = job::run(&self.program, &*self.spawn, module)?;
-        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(key, &code)) {
+    fn cached(&self, cache: &Cache, module: &SealedCode) -> Result<SealedCode, CompileError> {
+        let settings = match self.settings.get() {
+            Some(settings) => settings,
+            None => {
+                let settings = job::compatibility_key(&self.program, &*self.spawn)?;
+                self.settings.get_or_init(|| settings)
+            }
+        };
+        let key = CacheKey::new(module, settings);
+        if let Some(code) = cache.get(&key) {
+            return Ok(code);
+        }
+        let code = self.run(module)?;
+        if let Err(error) = cache.put(&key, &code) {
             tracing::warn!("compiled code is not kept for the next start: {error}");
         }
         Ok(code)
     }
 
+    fn run(&self, module: &SealedCode) -> Result<SealedCode, CompileError> {
+        job::run(&self.program, &*self.spawn, module)
+    }
+
     fn in_use(&self) -> MutexGuard<'_, HashMap<[u8; 32], Weak<SealedCode>>> {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// What compiled code depends on besides the module: this very compiler, and
-    /// what this processor can do.
-    fn fingerprint(&self) -> String {
-        let program = fs::metadata(&self.program).map_or_else(
-            |error| error.to_string(),
-            |file| format!("{} {} {} {}.{}", file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()),
-        );
-        format!("{program}\n{}", processor_features().unwrap_or_default())
-    }
-}
-
-/// The features as the kernel lists them, of the first processor.
-fn processor_features() -> io::Result<String> {
-    let file = BufReader::new(File::open("/proc/cpuinfo")?.take(64 * 1024));
-    for line in file.lines() {
-        let line = line?;
-        // x86 and ARM
-        if line.starts_with("flags") || line.starts_with("Features") {
-            return Ok(line);
-        }
-    }
-    Ok(String::new())
 }
 
 #[cfg(test)]
@@ -114,41 +104,37 @@ mod tests {
     fn a_module_is_compiled_once_until_the_compiler_changes() {
         let home = tempfile::tempdir().unwrap();
         let compiled = home.path().join("compiled");
-        fs::create_dir(&compiled).unwrap();
-        fs::write(home.path().join(PROGRAM), "one").unwrap();
+        std::fs::create_dir(&compiled).unwrap();
         let jobs = Arc::new(AtomicUsize::new(0));
-        let counter = jobs.clone();
-        let fake = move |spec: SpawnSpec| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            let arguments = vec!["-c".into(), "echo compiled >&4; cat <&3 >&4".into()];
-            spawn(SpawnSpec { program: "/bin/sh".into(), arguments, ..spec })
-        };
-        let fake = Arc::new(fake);
-        // each as a later run of this program
-        let compiler = || {
-            let (fake, cache) = (fake.clone(), Cache::open(&compiled, home.path()).unwrap());
-            Compiler::with_spawn(home.path(), Box::new(move |spec| fake(spec)), Some(cache))
+        // each as a later run of this program, with a compiler that gives this key
+        let compiler = |key: &'static str, cached: bool| {
+            let jobs = jobs.clone();
+            let fake = move |spec: SpawnSpec| {
+                let script = if spec.arguments == ["--print-key"] {
+                    format!("echo {key}")
+                } else {
+                    jobs.fetch_add(1, Ordering::Relaxed);
+                    "echo compiled >&4; cat <&3 >&4".to_owned()
+                };
+                spawn(SpawnSpec { program: "/bin/sh".into(), arguments: vec!["-c".into(), script], ..spec })
+            };
+            let cache = cached.then(|| Cache::open(&compiled, home.path()).unwrap());
+            Compiler::with_spawn(home.path(), Box::new(fake), cache)
         };
         let module = |bytes: &[u8]| SealedCode::copy(&mut &bytes[..], 100).unwrap();
 
-        let first = compiler().compile(&module(b"a")).unwrap();
+        let first = compiler("one", true).compile(&module(b"a")).unwrap();
         assert_eq!((first.len(), jobs.load(Ordering::Relaxed)), (10, 1));
-        assert_eq!(compiler().compile(&module(b"a")).unwrap().digest(), first.digest());
+        assert_eq!(compiler("one", true).compile(&module(b"a")).unwrap().digest(), first.digest());
         assert_eq!(jobs.load(Ordering::Relaxed), 1);
-        compiler().compile(&module(b"b")).unwrap();
+        compiler("one", true).compile(&module(b"b")).unwrap();
         assert_eq!(jobs.load(Ordering::Relaxed), 2);
-        fs::write(home.path().join(PROGRAM), "another").unwrap();
-        compiler().compile(&module(b"a")).unwrap();
+        compiler("another", true).compile(&module(b"a")).unwrap();
         assert_eq!(jobs.load(Ordering::Relaxed), 3);
 
-        let without_cache = Compiler::with_spawn(home.path(), Box::new(move |spec| fake(spec)), None);
+        let without_cache = compiler("one", false);
         let in_use = without_cache.compile(&module(b"a")).unwrap();
         assert!(Arc::ptr_eq(&in_use, &without_cache.compile(&module(b"a")).unwrap()));
         assert_eq!(jobs.load(Ordering::Relaxed), 4);
-    }
-
-    #[test]
-    fn this_machines_processor_is_told_from_others() {
-        assert!(!processor_features().unwrap().is_empty());
     }
 }
