@@ -18,6 +18,7 @@ mod worker;
 mod worker_view;
 
 use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{ErrorCode, Refusal};
 use crate::home::{Home, HomeError};
 use clap::{Parser, Subcommand};
 use output::{Colour, Look, Output};
@@ -111,6 +112,16 @@ pub enum CliError {
 }
 
 impl CliError {
+    fn sentence(&self) -> String {
+        match self {
+            // the message is a list of diagnostics, each with a heading of its own
+            Self::Client(ClientError::Refused(Refusal { code: ErrorCode::Config, message })) => {
+                format!("the configuration has errors; the one before it stays in force\n\n{}", message.trim_end())
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// Says so where there is something to say.
     fn report(&self) -> ExitCode {
         match self {
@@ -119,7 +130,7 @@ impl CliError {
             Self::Reported => {}
             error => {
                 let look = Look { coloured: output::coloured_stderr(), width: 80 };
-                eprintln!("{} {}", look.paint(Colour::Bad, "error:"), safe_text::safe_lines(&error.to_string()));
+                eprintln!("{} {}", look.paint(Colour::Bad, "error:"), safe_text::safe_lines(&error.sentence()));
             }
         }
         match self {

@@ -9,7 +9,8 @@ use crate::midi::input::InputSpec;
 use crate::midi::replay::Speed;
 use crate::monitor::{Monitor, MonitorEvent};
 use clap::Args;
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
 use std::path::{PathBuf, absolute};
@@ -190,7 +191,8 @@ fn run(options: RunOptions, watch: bool, out: &Output) -> Result<Status, CliErro
     })
 }
 
-/// Prints until the daemon has ended and nothing is left, or nobody reads any more.
+/// Prints until the daemon has ended and nothing is left. Stops the daemon when
+/// nobody reads any more.
 fn print_events(events: &Receiver<MonitorEvent>, ended: &AtomicBool, out: &Output) {
     let mut printer = Printer::new(out);
     loop {
@@ -198,6 +200,8 @@ fn print_events(events: &Receiver<MonitorEvent>, ended: &AtomicBool, out: &Outpu
         match events.recv_timeout(Duration::from_millis(if over { 0 } else { 100 })) {
             Ok(event) => {
                 if printer.print(&event).is_err() {
+                    // nobody watches what was to be watched: the same as Ctrl-C
+                    let _ = kill(Pid::this(), Signal::SIGTERM); // one may always signal oneself
                     return;
                 }
             }

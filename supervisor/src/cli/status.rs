@@ -86,7 +86,7 @@ pub fn render(status: &model::Status, now_unix_ms: u64, look: &Look) -> String {
             let since = seconds(now_unix_ms.saturating_sub(*since_unix_ms) / 1_000);
             let failed = look.paint(Colour::Bad, &format!("has errors since {since}"));
             line("config", format!("{path}: {failed}; the one before it is in force: {size}"));
-            for diagnostic in safe_lines(diagnostics).lines() {
+            for diagnostic in safe_lines(diagnostics.trim_end()).lines() {
                 line("", diagnostic.to_owned());
             }
         }

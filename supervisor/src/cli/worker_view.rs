@@ -101,7 +101,9 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
     if let Some(reason) = &worker.reason {
         note(format!("{}: {}", look.paint(colour(worker.state), state(worker.state)), safe_text(reason)));
     }
-    if let Some(end) = worker.last_end.as_ref().filter(|_| worker.restarts > 0 || worker.reason.is_none()) {
+    // the reason often ends with it
+    let told = |end: &str| worker.reason.as_ref().is_some_and(|reason| reason.contains(end));
+    if let Some(end) = worker.last_end.as_ref().filter(|end| !told(end)) {
         note(format!("last end: {}", safe_text(end)));
     }
     if let Some(drops) = drops(&worker.calls.dropped) {

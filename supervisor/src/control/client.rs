@@ -11,8 +11,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the daemon may take for an answer; a little more than it allows itself.
-const ANSWER: Duration = Duration::from_secs(35);
+/// How long the daemon may take for an answer that needs no work.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long it may take for one that does; a little more than it allows itself.
+const SLOW_ANSWER: Duration = Duration::from_secs(35);
 
 /// How long connecting and sending may take, in seconds.
 const CONNECT_S: i64 = 5;
@@ -31,8 +34,10 @@ pub enum ClientError {
     NoSocket { pid: Option<i32>, socket: PathBuf },
     #[error("cannot reach the daemon at '{}': {source}", .socket.display())]
     Connect { socket: PathBuf, source: io::Error },
-    #[error("the daemon does not answer: {0}")]
-    Silent(io::Error),
+    #[error("the daemon does not answer within {} s: look at its log, and end it with SIGKILL if it hangs", .0.as_secs())]
+    Silent(Duration),
+    #[error("the connection to the daemon broke: {0}")]
+    Broken(io::Error),
     #[error("the daemon hung up")]
     HungUp,
     #[error(
@@ -50,6 +55,7 @@ pub enum ClientError {
 pub struct Client {
     reader: BufReader<UnixStream>,
     greeted: bool,
+    patience: Duration,
 }
 
 impl Client {
@@ -66,8 +72,7 @@ impl Client {
             },
             _ => ClientError::Connect { socket: socket.clone(), source },
         })?;
-        stream.set_read_timeout(Some(ANSWER)).map_err(ClientError::Silent)?;
-        Ok(Self { reader: BufReader::new(stream), greeted: false })
+        Ok(Self { reader: BufReader::new(stream), greeted: false, patience: ANSWER })
     }
 
     /// Asks, and reads the answer.
@@ -75,6 +80,9 @@ impl Client {
     /// # Errors
     /// What the daemon refuses is [`ClientError::Refused`].
     pub fn call<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
+        let slow = matches!(request, Request::Reload | Request::WorkerRestart { .. } | Request::Ports);
+        self.patience = if slow { SLOW_ANSWER } else { ANSWER };
+        self.reader.get_ref().set_read_timeout(Some(self.patience)).map_err(ClientError::Broken)?;
         // cannot fail: requests have string keys only
         let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
@@ -89,7 +97,7 @@ impl Client {
             self.greeted = true;
         }
         let response = self.read_as::<Response>()?;
-        sent.map_err(ClientError::Silent)?;
+        sent.map_err(ClientError::Broken)?;
         match response {
             Response::Ok(data) => {
                 serde_json::from_value(data).map_err(|error| ClientError::Malformed(error.to_string()))
@@ -105,7 +113,7 @@ impl Client {
     pub fn watch(mut self) -> Result<Events, ClientError> {
         self.call::<()>(&Request::Monitor)?;
         // events may be far apart
-        self.reader.get_ref().set_read_timeout(None).map_err(ClientError::Silent)?;
+        self.reader.get_ref().set_read_timeout(None).map_err(ClientError::Broken)?;
         Ok(Events { client: self })
     }
 
@@ -123,7 +131,8 @@ impl Client {
         let limit = MAX_RESPONSE as u64 + 1;
         self.reader.by_ref().take(limit).read_until(b'\n', &mut line).map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionReset => ClientError::HungUp,
-            _ => ClientError::Silent(error),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Silent(self.patience),
+            _ => ClientError::Broken(error),
         })?;
         match line.pop() {
             Some(b'\n') => Ok(Some(line)),
