@@ -36,6 +36,14 @@ play() { # NOTE
 	midi_file play.mid 50 "$1"
 	aplaymidi -d 0 -p "$(port_of 'Midi Through')" play.mid
 }
+# record_keys FILE: returns once the device is open, so that no event is missed.
+record_keys() {
+	cat "$(keyboard_device)" >"$1" &
+	recorder=$!
+	within 20 reads_device
+}
+reads_device() { ls -l "/proc/$recorder/fd" | grep -q /dev/input/; }
+
 # keys_in FILE: "CODE VALUE" of every key event, on one line. A struct
 # input_event is 24 bytes: time, type (1 is a key), code, value.
 keys_in() { od -An -v -w24 -tu2 "$1" | awk '$9 == 1 { printf "%s%d:%d", sep, $10, $11; sep = " " }'; }
@@ -47,11 +55,12 @@ keys_are() { # FILE EXPECTED
 }
 
 check 'there is a virtual keyboard' within 20 keyboard_device
-cat "$(keyboard_device)" >events &
+record_keys events
 play 60
 # Left Ctrl 29, left Shift 42, K 37: modifiers go down first and up last.
 check 'a keystroke with modifiers arrives whole' within 20 keys_are events '29:1 42:1 37:1 37:0 42:0 29:0'
-cat "$(keyboard_device)" >text &
+kill "$recorder"
+record_keys text
 play 61
 # H 35, I 23, 1 2; Shift for the capital and the exclamation mark.
 check 'text is typed with the keys of a US keyboard' within 20 keys_are text '42:1 35:1 35:0 42:0 23:1 23:0 42:1 2:1 2:0 42:0'

@@ -4,14 +4,14 @@ ok() { echo "ok $1"; }
 not_ok() { echo "not ok $1 — $2"; }
 
 # check NAME COMMAND...: a result line from the command's exit status; what it
-# printed is the reason when it fails.
+# printed is the reason when it fails. (Not in a subshell: commands set variables.)
 check() {
 	check_name=$1
 	shift
-	if check_said=$("$@" 2>&1); then
+	if "$@" >"$WORK/said" 2>&1; then
 		ok "$check_name"
 	else
-		not_ok "$check_name" "$* failed: $(echo "$check_said" | tail -n 5 | tr '\n' ' ')"
+		not_ok "$check_name" "$* failed: $(tail -n 5 "$WORK/said" | tr '\n' ' ')"
 	fi
 }
 
