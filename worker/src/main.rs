@@ -8,7 +8,7 @@ use midimon_shared::spawn::SpawnArgs;
 use midimon_worker::channel::Channel;
 use midimon_worker::sandbox::limits::ProcessLimits;
 use midimon_worker::sandbox::{
-    capabilities, descriptors, leave, lifeline, limits, priority, privileges, signals, surroundings,
+    capabilities, descriptors, footprint, leave, lifeline, limits, priority, privileges, signals, surroundings,
 };
 use midimon_worker::stop::Stop;
 use midimon_worker::{log, native, serve};
@@ -58,5 +58,7 @@ fn run() -> Result<(), Stop> {
     };
     // 8. seccomp stage B goes here.
     channel.send(&Event::Ready(ready))?;
+    footprint::shrink();
+    // 9. Calls, until the end.
     serve::serve(channel, limits, plugin)
 }

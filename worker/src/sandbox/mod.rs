@@ -8,6 +8,7 @@
 pub mod capabilities;
 pub mod code;
 pub mod descriptors;
+pub mod footprint;
 pub mod leave;
 pub mod lifeline;
 pub mod limits;
