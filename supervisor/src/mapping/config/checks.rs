@@ -43,7 +43,7 @@ fn unique<'d>(what: &str, names: impl Iterator<Item = (&'d str, &'d Span)>, sink
     // a mode whose name could not be read has an empty one, and was reported
     for (name, span) in names.filter(|(name, _)| !name.is_empty()) {
         if let Some(earlier) = seen.insert(name, span) {
-            let message = format!("there are two of the {what} {}", quoted(name));
+            let message = format!("the {what} {} is here twice", quoted(name));
             let error = Diagnostic::error(Code::DuplicateName, span.clone(), message);
             sink.push(error.related(earlier.clone(), "the first one"));
         }
