@@ -13,6 +13,7 @@ use crate::monitor::Monitor;
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
 use midimon_shared::context::TriggerStamp;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 impl Daemon for Running {
@@ -140,7 +141,18 @@ impl Running {
             self.manager.problems().into_iter().map(|(what, reason)| {
                 if reason.starts_with(&what) { reason } else { format!("plugin {what}: {reason}") }
             });
-        plugins.chain(self.inputs().problems()).collect()
+        plugins.chain(self.missing_plugins()).chain(self.inputs().problems()).collect()
+    }
+
+    /// Plugins that mappings call and that are not there.
+    fn missing_plugins(&self) -> Vec<String> {
+        let (there, problems) = (self.manager.list(), self.manager.problems());
+        let (_, compiled) = self.router.mode();
+        let called: BTreeSet<&PluginId> = compiled.bindings.iter().map(|binding| &binding.plugin).collect();
+        let missing = called
+            .into_iter()
+            .filter(|id| !there.contains(id) && !problems.iter().any(|(what, _)| *what == id.to_string()));
+        missing.map(|id| format!("plugin {id}: mappings call it, but it is disabled or not in [plugins] dir")).collect()
     }
 }
 

@@ -11,8 +11,8 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 /// A signal cannot be reset.
 pub fn reset() -> Result<(), Stop> {
     let failed = |error| Stop::new(WorkerExit::Signals, error);
-    // SIGSEGV and SIGBUS keep std's handlers: they name a stack overflow and then die of the signal all the same.
-    let keep = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGSEGV, Signal::SIGBUS];
+    // std's handlers for SIGSEGV and SIGBUS go too: they swallow the first one that comes from outside
+    let keep = [Signal::SIGKILL, Signal::SIGSTOP];
     for number in Signal::iterator().filter(|number| !keep.contains(number)) {
         let handler = match number {
             Signal::SIGPIPE | Signal::SIGXFSZ => SigHandler::SigIgn,

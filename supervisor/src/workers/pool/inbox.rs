@@ -222,7 +222,9 @@ impl Slot {
         drop(process);
         let timed_out = matches!(cause, EndCause::Killed(KillReason::CallDeadline { .. }));
         self.lane.detach(timed_out);
-        tracing::warn!("{}: its worker ended: {cause}", self.spec.id);
+        if !matches!(self.life.state(), State::Stopping { .. }) {
+            tracing::warn!("{}: its worker ended: {cause}", self.spec.id);
+        }
         self.step(shared, now, LifeEvent::Ended(cause));
     }
 
