@@ -130,6 +130,9 @@ fn engine(engine: &EngineCounts, look: &Look) -> String {
     if engine.effects_failed > 0 {
         did += &look.paint(Colour::Bad, &format!(", {} failed", engine.effects_failed));
     }
+    if engine.refused_delays > 0 {
+        did += &look.paint(Colour::Bad, &format!(", {} mappings refused: too many delays", engine.refused_delays));
+    }
     did
 }
 
@@ -161,7 +164,7 @@ mod tests {
             mode: Some("Default".into()),
             inputs: vec![port("nanoPAD2", true, None), port("pad", false, Some("no port of that name"))],
             outputs: Vec::new(),
-            engine: EngineCounts { messages: 24, hits: 1, effects: 2, effects_failed: 1 },
+            engine: EngineCounts { messages: 24, hits: 1, effects: 2, effects_failed: 1, refused_delays: 0 },
             missed_events: 0,
             problems: vec!["plugin x: truncated\x07".into()],
             workers: vec![worker("echo")],

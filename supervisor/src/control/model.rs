@@ -87,6 +87,8 @@ pub struct EngineCounts {
     pub effects: u64,
     /// Effects that did not.
     pub effects_failed: u64,
+    /// Mappings that did not fire since too many delays were waiting.
+    pub refused_delays: u64,
 }
 
 /// What a reload brought.

@@ -23,7 +23,7 @@ impl Daemon for Running {
             worker.log_tail.clear();
         }
         let (mode, compiled) = self.router.mode();
-        let (messages, hits) = self.router.counts();
+        let (messages, hits, refused_delays) = self.router.counts();
         let ExecutorStatus { keys, programs, outputs } = self.executor.status();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -37,6 +37,7 @@ impl Daemon for Running {
             engine: EngineCounts {
                 messages,
                 hits,
+                refused_delays,
                 effects: keys.sent + programs.started + outputs.iter().map(|output| output.sent).sum::<u64>(),
                 effects_failed: keys.failed
                     + keys.dropped

@@ -226,10 +226,12 @@ impl Router {
         (core.engine.mode(), core.engine.compiled().clone())
     }
 
-    /// Messages that came in, and mappings that fired.
+    /// Messages that came in, mappings that fired, and those that did not since
+    /// too many delays were waiting.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (self.messages.load(Ordering::Relaxed), self.hits.load(Ordering::Relaxed))
+    pub fn counts(&self) -> (u64, u64, u64) {
+        let refused = self.core().engine.dropped_delays();
+        (self.messages.load(Ordering::Relaxed), self.hits.load(Ordering::Relaxed), refused)
     }
 }
 
