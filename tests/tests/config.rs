@@ -1,0 +1,172 @@
+//! Configurations with mistakes: all are named at once, and what ran runs on.
+
+use midimon::control::model::{ConfigState, ConfigStatus};
+use midimon_tests::{Bed, Config};
+use serde_json::Value;
+use std::process::Output;
+
+/// Five mistakes: each one's code and line.
+const MISTAKES: [(&str, u64); 5] = [("MM0104", 7), ("MM0103", 11), ("MM0105", 15), ("MM0102", 20), ("MM0101", 24)];
+const BROKEN: &str = r#"schema = 1
+
+[[modes]]
+name = "Default"
+
+[[modes.mappings]]
+trigger = { type = "Note", note = 128 }
+action = { type = "Log", text = "a" }
+
+[[modes.mappings]]
+trigger = { type = "Note", note = 1, vlocity = 3 }
+action = { type = "Log", text = "b" }
+
+[[modes.mappings]]
+trigger = { type = "Nte", note = 2 }
+action = { type = "Log", text = "c" }
+
+[[modes.mappings]]
+trigger = { type = "Note", note = 3 }
+action = { type = "Text", text = 5 }
+
+[[modes.mappings]]
+trigger = { type = "Note", note = 4 }
+action = { type = "Shell" }
+"#;
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// That a text has all the mistakes' places and codes.
+fn assert_all_are_named(text: &str) {
+    for (code, line) in MISTAKES {
+        assert!(text.contains(&format!("[{code}]")), "{code} in {text}");
+        assert!(text.contains(&format!("config.toml:{line}:")), "line {line} in {text}");
+    }
+    assert_eq!(text.matches("error[").count(), MISTAKES.len(), "{text}");
+}
+
+fn good(note: u8) -> Config {
+    Config::new().note(note, "echo", "say")
+}
+
+fn is_failed(config: &ConfigStatus) -> bool {
+    matches!(config.state, ConfigState::Failed { .. })
+}
+
+#[test]
+fn five_mistakes_are_five_diagnostics_with_their_places() {
+    let bed = Bed::new();
+    bed.configure_text(BROKEN);
+    let output = bed.run(&["check"]);
+    let (shown, _) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert_all_are_named(&shown);
+    assert!(shown.contains("5 errors, 0 warnings"), "{shown}");
+}
+
+#[test]
+fn five_mistakes_as_json_have_code_line_and_column() {
+    let bed = Bed::new();
+    bed.configure_text(BROKEN);
+    let output = bed.run(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["ok"], Value::Bool(false));
+    let found: Vec<(&str, u64)> = report["diagnostics"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{report:#}"))
+        .iter()
+        .map(|one| (one["code"].as_str().unwrap_or("?"), one["line"].as_u64().unwrap_or(0)))
+        .collect();
+    assert_eq!(found, MISTAKES, "{report:#}");
+    let columns = report["diagnostics"].as_array().into_iter().flatten().map(|one| one["column"].as_u64());
+    assert!(columns.into_iter().all(|column| column > Some(1)), "{report:#}");
+}
+
+#[test]
+fn a_good_configuration_passes_the_check() {
+    let bed = Bed::new();
+    bed.install("echo");
+    bed.configure(&good(60));
+    let output = bed.run(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(texts(&output).0.contains("ok, 1 mode, 1 mapping"), "{output:?}");
+}
+
+#[test]
+fn every_code_that_is_shown_can_be_explained() {
+    let bed = Bed::new();
+    for (code, _) in MISTAKES {
+        let output = bed.run(&["explain", &code.to_lowercase()]);
+        let (text, _) = texts(&output);
+        assert!(output.status.success() && text.starts_with(&format!("{code}: ")) && text.len() > 20, "{output:?}");
+    }
+    assert_eq!(bed.run(&["explain", "MM9999"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_the_next_good_save_counts() {
+    let bed = Bed::new();
+    bed.install("echo");
+    bed.configure(&good(60));
+    let mut daemon = bed.start();
+    daemon.wait_ready("echo");
+    daemon.answers("echo", 60);
+    let pid = daemon.worker("echo").pid;
+
+    bed.configure_text(BROKEN);
+    let output = bed.run(&["reload"]);
+    let (_, told) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("stays in force"), "{told}");
+    assert_all_are_named(&told);
+
+    let config = daemon.status().config;
+    let ConfigState::Failed { since_unix_ms, diagnostics } = &config.state else { panic!("{config:?}") };
+    assert!(*since_unix_ms > 0);
+    assert_all_are_named(diagnostics);
+    assert_eq!((config.modes, config.mappings), (1, 1), "those in force");
+    let shown = texts(&bed.run(&["status"])).0;
+    assert!(shown.contains("MM0104"), "{shown}");
+    daemon.answers("echo", 60);
+
+    // saved, and nobody says `reload`
+    bed.configure(&good(60).note(62, "echo", "more"));
+    daemon.wait_status("the good save is in force", |status| {
+        status.config.state == ConfigState::Ok && status.config.mappings == 2
+    });
+    daemon.answers("echo", 62);
+    assert_eq!(daemon.worker("echo").pid, pid, "the worker lived through all of it");
+    daemon.stop();
+}
+
+#[test]
+fn a_broken_save_without_a_command_is_noticed_too() {
+    let bed = Bed::new();
+    bed.install("echo");
+    bed.configure(&good(60));
+    let mut daemon = bed.start();
+    daemon.wait_ready("echo");
+    bed.configure_text("schema = 1\n[[modes");
+    daemon.wait_status("the broken save is noticed", |status| is_failed(&status.config));
+    daemon.answers("echo", 60);
+    daemon.stop();
+}
+
+#[test]
+fn with_a_broken_file_at_the_start_it_runs_without_mappings_and_recovers() {
+    let bed = Bed::new();
+    bed.install("echo");
+    bed.configure_text(BROKEN);
+    let mut daemon = bed.start();
+    let config = daemon.status().config;
+    assert!(is_failed(&config), "{config:?}");
+    assert_eq!(config.mappings, 0);
+    bed.configure(&good(60));
+    daemon.wait_status("recovered", |status| status.config.state == ConfigState::Ok && status.config.mappings == 1);
+    daemon.wait_ready("echo");
+    daemon.answers("echo", 60);
+    daemon.stop();
+}
