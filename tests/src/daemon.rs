@@ -1,6 +1,6 @@
 //! A running `midimon run`.
 
-use crate::{Bed, Process, eventually, wait::within};
+use crate::{Bed, Process, Watch, eventually, wait::within};
 use midimon::control::client::Client;
 use midimon::control::model::Status;
 use midimon::control::protocol::Request;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Longest part of the daemon's log that a failure shows, in lines.
 const LOG_SHOWN: usize = 80;
+
+/// So many looks must find the same for it to count as settled.
+const SETTLED: u32 = 20;
 
 /// A daemon of a [`Bed`]; killed when dropped.
 #[derive(Debug)]
@@ -173,7 +176,32 @@ impl Daemon {
         started.elapsed()
     }
 
-    /// Waits until it has exactly these descriptors, as [`Process::descriptors`] gave them.
+    /// Watches events, as `midimon monitor` does.
+    ///
+    /// # Panics
+    /// The daemon does not let it.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        let client = Client::connect(&self.home).expect("a daemon that answers");
+        Watch::new(client.watch().expect("events to watch"))
+    }
+
+    /// Its open descriptors, once nothing comes and goes any more.
+    ///
+    /// # Panics
+    /// They do not settle.
+    #[must_use]
+    pub fn settled_descriptors(&self) -> Vec<String> {
+        let (mut last, mut same) = (Vec::new(), 0);
+        eventually("descriptors settle", || {
+            let now = self.process.descriptors();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            if same >= SETTLED { Ok(last.clone()) } else { Err(format!("{last:#?}")) }
+        })
+    }
+
+    /// Waits until it has exactly these descriptors, as [`Self::settled_descriptors`] gave them.
     ///
     /// # Panics
     /// It keeps others.

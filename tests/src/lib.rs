@@ -22,12 +22,18 @@ pub mod bed;
 pub mod binaries;
 pub mod config;
 pub mod daemon;
+pub mod guest;
 pub mod midi;
 pub mod process;
+pub mod trio;
 pub mod wait;
+pub mod watch;
 
 pub use bed::Bed;
 pub use config::Config;
 pub use daemon::Daemon;
+pub use guest::Guest;
 pub use process::Process;
+pub use trio::Trio;
 pub use wait::{DEADLINE, eventually};
+pub use watch::Watch;
