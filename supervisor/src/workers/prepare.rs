@@ -98,6 +98,7 @@ impl Prepare {
             version: manifest.version.to_string(),
             kind: manifest.kind,
             origin: Origin::Dev,
+            code_path: found.code_path(),
             code,
             data_dir,
             settings: "{}".to_owned(),

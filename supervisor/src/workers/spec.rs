@@ -20,6 +20,8 @@ pub struct PluginSpec {
     pub kind: PluginKind,
     /// Where it comes from, as shown in listings.
     pub origin: Origin,
+    /// The file its code was read from, for messages.
+    pub code_path: PathBuf,
     /// A sealed memfd with its code (for WASM: compiled); restarts use it again.
     pub code: Arc<SealedCode>,
     /// Its data directory, when it may have one.

@@ -124,8 +124,8 @@ impl Slot {
         let result = match self.life.state() {
             State::Ready { .. } => Ok(()),
             State::Stopped if self.removed => Err("stopped".to_owned()),
-            State::Backoff { reason, .. } | State::Quarantined { reason } | State::Failed { reason } => {
-                Err(reason.clone())
+            State::Backoff { .. } | State::Quarantined { .. } | State::Failed { .. } => {
+                Err(self.reason().unwrap_or_default())
             }
             State::Stopped | State::Starting { .. } | State::Sandboxed { .. } | State::Stopping { .. } => return,
         };
@@ -300,9 +300,9 @@ impl Slot {
 
     fn reason(&self) -> Option<String> {
         match self.life.state() {
-            State::Backoff { reason, .. } | State::Quarantined { reason } | State::Failed { reason } => {
-                Some(reason.clone())
-            }
+            State::Backoff { reason, .. } | State::Quarantined { reason } => Some(reason.clone()),
+            // what cannot work as it is lies in its file
+            State::Failed { reason } => Some(format!("{}: {reason}", self.spec.code_path.display())),
             _ => None,
         }
     }
