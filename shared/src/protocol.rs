@@ -134,7 +134,7 @@ pub struct Bind {
     pub binding: BindingId,
     /// The plugin's action.
     pub action: String,
-    /// Deadline of a call, in milliseconds.
+    /// Deadline of a call, in milliseconds; 0 is the plugin's own.
     pub timeout_ms: u32,
     /// It gets the release of each press: a release is dropped for its age
     /// only when its press was.

@@ -139,9 +139,9 @@ impl BindingTable {
 
     /// How calls of a binding are routed.
     #[must_use]
-    pub fn route(&self, binding: BindingId, default_timeout: Duration) -> Option<Route> {
+    pub fn route(&self, binding: BindingId) -> Option<Route> {
         let slot = self.slots.get(binding.0 as usize).filter(|slot| slot.owner != Owner::Nobody)?;
-        Some(Route { binding, timeout: slot.spec.timeout.unwrap_or(default_timeout), paired: slot.spec.paired })
+        Some(Route { binding, timeout: slot.spec.timeout, paired: slot.spec.paired })
     }
 
     /// The action behind a number, for people.
@@ -162,10 +162,10 @@ impl BindingTable {
     }
 
     /// The commands that tell the worker a binding, its parameters in parts.
-    pub fn commands(&self, binding: BindingId, default_timeout: Duration) -> impl Iterator<Item = Command> {
+    pub fn commands(&self, binding: BindingId) -> impl Iterator<Item = Command> {
         let spec = self.slots.get(binding.0 as usize).map(|slot| slot.spec.clone());
         spec.into_iter().flat_map(move |spec| {
-            let timeout_ms = u32::try_from(spec.timeout.unwrap_or(default_timeout).as_millis()).unwrap_or(u32::MAX);
+            let timeout_ms = spec.timeout.map_or(0, |timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
             let parts = parts_of(&spec.params);
             let last = parts.len() - 1;
             let command = move |(index, params): (usize, String)| {
@@ -231,7 +231,7 @@ mod tests {
         table.configure(&[]).unwrap();
         table.configure(&[]).unwrap();
         assert!((0..3).all(|id| table.is_gone(BindingId(id))));
-        assert!(table.route(BindingId(0), Duration::ZERO).is_none());
+        assert!(table.route(BindingId(0)).is_none());
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         let params = format!("{{\"text\":\"{}\"}}", "ä".repeat(60_000));
         let large = BindSpec { params: params.as_str().into(), ..spec("say") };
         table.configure(&[large]).unwrap();
-        let commands: Vec<Command> = table.commands(BindingId(0), Duration::from_secs(5)).collect();
+        let commands: Vec<Command> = table.commands(BindingId(0)).collect();
         let mut whole = String::new();
         for (index, command) in commands.iter().enumerate() {
             let Command::Bind(bind) = command else { panic!() };

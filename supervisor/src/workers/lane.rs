@@ -152,8 +152,7 @@ impl Lane {
         if is_new {
             inner.tell_bindings(&[binding]);
         }
-        let timeout = inner.timeout;
-        if let Some(route) = inner.bindings.route(binding, timeout) {
+        if let Some(route) = inner.bindings.route(binding) {
             let running = inner.running;
             inner.ring.accept(now, route, stamp, running, Some(waiter));
         }
@@ -178,8 +177,7 @@ impl Lane {
             inner.tell_names();
         }
         inner.tell_bindings(&news);
-        let timeout = inner.timeout;
-        let routes = ids.into_iter().filter_map(|id| inner.bindings.route(id, timeout)).collect();
+        let routes = ids.into_iter().filter_map(|id| inner.bindings.route(id)).collect();
         let flushed = inner.flush(now);
         drop(inner);
         self.waker.written(flushed);
@@ -288,8 +286,8 @@ impl Lane {
     /// When the call under way is overdue, its action and what it was given.
     pub(super) fn deadline(&self) -> Option<(Time, Arc<str>, Duration)> {
         let inner = self.lock();
-        let (at, call) = inner.ring.deadline()?;
-        Some((at, inner.bindings.action(call.route.binding), call.route.timeout))
+        let (at, given, call) = inner.ring.deadline(inner.timeout)?;
+        Some((at, inner.bindings.action(call.route.binding), given))
     }
 
     /// Whether a call is under way.
@@ -369,9 +367,9 @@ impl Inner {
     }
 
     fn tell_bindings(&mut self, ids: &[BindingId]) {
-        let Self { channel: Some(channel), bindings, timeout, .. } = self else { return };
+        let Self { channel: Some(channel), bindings, .. } = self else { return };
         for &id in ids {
-            bindings.commands(id, *timeout).for_each(|command| channel.queue(&command));
+            bindings.commands(id).for_each(|command| channel.queue(&command));
         }
     }
 

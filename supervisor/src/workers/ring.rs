@@ -21,8 +21,8 @@ const MAX_DROPPED_PRESSES: usize = 4096;
 pub struct Route {
     /// Its number in the worker.
     pub binding: BindingId,
-    /// Deadline of a call.
-    pub timeout: Duration,
+    /// Deadline of a call, where the mapping has one of its own.
+    pub timeout: Option<Duration>,
     /// It gets the release of each press: a release is never dropped without its press.
     pub paired: bool,
 }
@@ -304,11 +304,13 @@ impl Ring {
     }
 
     /// When the call under way is overdue: its deadline runs from its write, or
-    /// from the previous answer when that came later.
+    /// from the previous answer when that came later. `default` is what calls are
+    /// given whose mapping says nothing. With what it was given.
     #[must_use]
-    pub fn deadline(&self) -> Option<(Time, &Call)> {
+    pub fn deadline(&self, default: Duration) -> Option<(Time, Duration, &Call)> {
         let call = self.calls.front()?;
-        Some((call.written?.max(self.last_answer) + call.route.timeout, call))
+        let given = call.route.timeout.unwrap_or(default);
+        Some((call.written?.max(self.last_answer) + given, given, call))
     }
 
     /// Whether a call is under way.

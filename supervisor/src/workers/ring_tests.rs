@@ -2,7 +2,9 @@ use super::*;
 use midimon_shared::ChannelMessage;
 use proptest::prelude::*;
 
-const ROUTE: Route = Route { binding: BindingId(1), timeout: Duration::from_millis(100), paired: false };
+const ROUTE: Route = Route { binding: BindingId(1), timeout: None, paired: false };
+/// What calls are given whose mapping says nothing.
+const DEFAULT: Duration = Duration::from_millis(100);
 const PAIRED: Route = Route { paired: true, ..ROUTE };
 
 fn ms(millis: u64) -> Time {
@@ -100,11 +102,15 @@ fn the_deadline_runs_from_the_later_of_write_and_previous_answer() {
     let mut ring = ring(8);
     ring.accept(ms(0), ROUTE, press(60), true, None);
     ring.accept(ms(0), ROUTE, press(61), true, None);
-    assert!(ring.deadline().is_none(), "nothing is under way");
+    assert!(ring.deadline(DEFAULT).is_none(), "nothing is under way");
     write_all(&mut ring, ms(10));
-    assert_eq!(ring.deadline().unwrap().0, ms(110));
+    assert_eq!(ring.deadline(DEFAULT).unwrap().0, ms(110));
     ring.answered(ms(90), CallId(1), Outcome::Ok).unwrap();
-    assert_eq!(ring.deadline().unwrap().0, ms(190));
+    assert_eq!(ring.deadline(DEFAULT).unwrap().0, ms(190));
+    ring.accept(ms(90), Route { timeout: Some(Duration::from_millis(5)), ..ROUTE }, press(62), true, None);
+    write_all(&mut ring, ms(90));
+    ring.answered(ms(100), CallId(2), Outcome::Ok).unwrap();
+    assert_eq!(ring.deadline(DEFAULT).unwrap().0, ms(105), "the mapping's own");
 }
 
 #[test]
@@ -161,7 +167,7 @@ proptest! {
                 0 | 1 => ring.accept(ms(now), PAIRED, press(note), true, None),
                 2 => ring.accept(ms(now), PAIRED, release(note), true, None),
                 3 => { write_all(&mut ring, ms(now)); }
-                4 | 5 => if let Some(id) = ring.deadline().map(|(_, call)| call.id) {
+                4 | 5 => if let Some(id) = ring.deadline(DEFAULT).map(|(.., call)| call.id) {
                     ring.answered(ms(now), id, Outcome::Ok).unwrap();
                 },
                 6 => ring.crashed(step == 0),
