@@ -27,6 +27,8 @@ const NOFILE: u64 = 64;
 pub(super) const FRAME_LIMIT: Duration = Duration::from_secs(2);
 /// From the end of the event pipe to the end of the process.
 pub(super) const CLOSED_LIMIT: Duration = Duration::from_millis(250);
+/// What it did wrong then.
+pub(super) const EVENTS_CLOSED: &str = "it closed its event pipe";
 /// From a ping to its answer.
 pub(super) const PING_LIMIT: Duration = Duration::from_secs(2);
 

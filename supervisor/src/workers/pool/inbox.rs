@@ -8,8 +8,9 @@ use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::Flushed;
 use crate::workers::lifecycle::{Event as LifeEvent, State};
 use crate::workers::log::safe;
-use crate::workers::process::exit_sentence;
+use crate::workers::process::{EVENTS_CLOSED, exit_sentence};
 use crate::workers::ring::WrongAnswer;
+use midimon_shared::WorkerExit;
 use midimon_shared::pipe::ReceiveError;
 use midimon_shared::protocol::{Command, Event, Hello, Outcome, ProtocolRange, Ready};
 use nix::sys::socket::{MsgFlags, recv};
@@ -215,7 +216,16 @@ impl Slot {
         let cause = match cause {
             EndCause::Exited(code) if let Some(sentence) = exit_sentence(code) => {
                 let last_line = tail.first().map_or(String::new(), |line| format!(" ({line})"));
-                EndCause::NotStarted(format!("{sentence}{last_line}"))
+                match self.life.state() {
+                    State::Starting { .. } | State::Sandboxed { .. } => {
+                        EndCause::NotStarted(format!("{sentence}{last_line}"))
+                    }
+                    // the worker noticed before we did
+                    _ if code == WorkerExit::Events as i32 => {
+                        EndCause::Killed(KillReason::Protocol(EVENTS_CLOSED.into()))
+                    }
+                    _ => EndCause::Exited(code),
+                }
             }
             cause => cause,
         };

@@ -9,7 +9,7 @@ use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::{Flushed, Lane};
 use crate::workers::lifecycle::{Decision, Event as LifeEvent, Lifecycle, State};
 use crate::workers::log::{LogFilter, LogTail};
-use crate::workers::process::{CLOSED_LIMIT, Ends, FRAME_LIMIT, PING_LIMIT, Process, plan};
+use crate::workers::process::{CLOSED_LIMIT, EVENTS_CLOSED, Ends, FRAME_LIMIT, PING_LIMIT, Process, plan};
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::{PluginKind, WorkerState, WorkerStatus};
 use midimon_shared::protocol::Command;
@@ -243,7 +243,7 @@ impl Slot {
         if overdue(process.partial_since, FRAME_LIMIT) {
             process.kill(KillReason::Protocol("half a frame, and nothing more for 2 s".into()));
         } else if overdue(process.closed_since, CLOSED_LIMIT) {
-            process.kill(KillReason::Protocol("it closed its event pipe".into()));
+            process.kill(KillReason::Protocol(EVENTS_CLOSED.into()));
         } else if let Some((at, action, limit)) = self.lane.deadline() {
             if at + grace <= now {
                 process.kill(KillReason::CallDeadline { action: action.to_string(), limit });
