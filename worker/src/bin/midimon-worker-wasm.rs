@@ -44,6 +44,7 @@ fn run() -> Result<(), Stop> {
     let mut channel = Channel::new(descriptors);
     channel.hello()?;
     let host = wasm::Host::new();
+    signals::die_of_sent_faults()?; // the runtime has put its own handlers in place
     let Some((load, artifact)) = channel.receive_load(&args.plugin, CodeKind::WasmCore)? else {
         return Ok(());
     };
