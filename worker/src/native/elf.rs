@@ -55,6 +55,9 @@ pub fn check(file: &File) -> Result<(), ElfError> {
     if usize::from(entry_size) != PROGRAM_HEADER {
         return Err(ElfError::Damaged);
     }
+    // nobody maps the table of sections, but linkers put it last: a file without its end is a cut one
+    let (sections, section_size, section_count) = (u64_at(&header, 40), u16_at(&header, 58), u16_at(&header, 60));
+    reach(end(sections, u64::from(section_size) * u64::from(section_count))?, size)?;
     for index in 0..u64::from(entries) {
         let offset = end(program, index * PROGRAM_HEADER as u64)?;
         reach(end(offset, PROGRAM_HEADER as u64)?, size)?;
