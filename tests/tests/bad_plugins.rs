@@ -161,7 +161,7 @@ mod hostile {
                 &["typo/plugin.toml", "colour"],
                 &["garbage/plugin.toml", "UTF-8"],
                 &["future/plugin.toml", "newer"],
-                &["away/gone.wasm", "No such file"],
+                &["away/gone.wasm", "there is no such file"],
                 &["outside/plugin.toml", "plain name of a file"],
             ],
         );

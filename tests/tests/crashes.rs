@@ -36,15 +36,15 @@ fn ends(action: &str, keys: &str, settings: &str, reason: &str, call: Call) {
 }
 
 /// The worker gets a signal from outside while idle.
-fn signalled(signal: Signal, reason: &str) {
-    let mut trio = Trio::start("crashy", SETTINGS, &[("ok", "params = {}")]);
+fn signalled(bad: &str, signal: Signal, reason: &str) {
+    let mut trio = Trio::start(bad, SETTINGS, &[("ok", "params = {}")]);
     let before = trio.bad();
     kill(Pid::from_raw(before.pid.expect("a ready worker's pid")), signal).expect("a worker that runs");
     let after = trio.until_replaced(before.pid);
     let end = after.last_end.unwrap_or_default();
     assert!(end.contains(reason), "{signal}: '{end}'");
     trio.misbehave(0);
-    assert!(!trio.watch.answer("crashy").failed);
+    assert!(!trio.watch.answer(bad).failed);
     trio.finish();
 }
 
@@ -158,16 +158,23 @@ mod hostile {
 
     #[test]
     fn a_kill_from_outside_is_named_and_the_plugin_comes_back() {
-        signalled(Signal::SIGKILL, "killed by SIGKILL");
+        signalled("crashy", Signal::SIGKILL, "killed by SIGKILL");
+        signalled("crashy-wasm", Signal::SIGKILL, "killed by SIGKILL");
     }
 
     #[test]
     fn a_segfault_from_outside_is_named_and_the_plugin_comes_back() {
-        signalled(Signal::SIGSEGV, "killed by SIGSEGV");
+        signalled("crashy", Signal::SIGSEGV, "killed by SIGSEGV");
+        signalled("crashy-wasm", Signal::SIGSEGV, "killed by SIGSEGV");
     }
 
     #[test]
-    fn a_worker_stopped_while_idle_is_found_by_its_ping_and_replaced() {
-        signalled(Signal::SIGSTOP, "did not answer a ping");
+    fn a_native_worker_stopped_while_idle_is_found_by_its_ping_and_replaced() {
+        signalled("crashy", Signal::SIGSTOP, "did not answer a ping");
+    }
+
+    #[test]
+    fn a_wasm_worker_stopped_while_idle_is_found_by_its_ping_and_replaced() {
+        signalled("crashy-wasm", Signal::SIGSTOP, "did not answer a ping");
     }
 }

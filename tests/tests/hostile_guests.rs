@@ -82,14 +82,16 @@ mod hostile {
     }
 
     #[test]
-    fn filling_memory_again_and_again_is_stopped_by_the_deadline_though_it_burns_no_fuel() {
+    fn filling_memory_again_and_again_is_stopped_by_its_fuel_and_without_that_by_its_deadline() {
+        // 124 MB with one instruction
         let guest = Guest {
             memory: r#"(memory (export "memory") 1985)"#.into(),
             ..Guest::executing(
                 "(loop $again (memory.fill (i32.const 65536) (i32.const 7) (i32.const 130023424)) (br $again)) i32.const 0",
             )
         };
-        stopped(&guest, "timeout_ms = 100", "deadline");
+        stopped(&guest, "timeout_ms = 600000", "fuel");
+        stopped(&guest, "timeout_ms = 100\nfuel = 0", "deadline");
     }
 
     #[test]
