@@ -27,7 +27,6 @@ fn run() -> Result<(), Stop> {
     surroundings::empty()?;
     let descriptors = descriptors::six()?;
     signals::reset()?;
-    signals::die_of_sent_faults()?;
     // 3. Bounds on what the process can take.
     limits::set(ProcessLimits {
         data_bytes: args.memory_bytes,

@@ -30,9 +30,9 @@ pub fn reset() -> Result<(), Stop> {
 static BEFORE: [(c_int, OnceLock<libc::sigaction>); 2] =
     [(libc::SIGSEGV, OnceLock::new()), (libc::SIGBUS, OnceLock::new())];
 
-/// Makes a SIGSEGV or SIGBUS that somebody sent end the process. The handlers of std and of
-/// wasmtime know faults alone: they look where it happened, find nothing, and go on. Call it
-/// when theirs are in place; real faults still go to them.
+/// Makes a SIGSEGV or SIGBUS that somebody sent end the process, whose WASM runtime has put its
+/// handlers in place: they know faults alone, look where it happened, find nothing, and go on.
+/// Real faults still go to them.
 ///
 /// # Errors
 /// A handler cannot be installed.
