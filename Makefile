@@ -32,7 +32,7 @@ help:
 	@echo 'make plugins  the example plugins, into $(PLUGINS)'
 	@echo 'make hostile  the tests with hostile plugins alone'
 	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI'
-	@echo 'make bench    the benchmarks'
+	@echo 'make bench    the benchmarks (BENCH="--quick --only NAME" for some of them)'
 	@echo 'make lint     formatting and clippy, per feature set'
 	@echo 'make fuzz     every fuzz target for a minute'
 
@@ -54,6 +54,8 @@ plugins: build
 	@scripts/install-plugin tests/fixtures/crashy $(BIN)/libcrashy.so $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/leaky-wasm $(WASM)/leaky_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin benches/probe $(BIN)/libprobe.so $(FIXTURES)
+	@scripts/install-plugin benches/probe-wasm $(WASM)/probe_wasm.wasm $(FIXTURES)
 	@for fixture in no-export old-abi hanging-constructor hanging-init failing-init; do \
 		$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/fixture.so tests/fixtures/$$fixture/plugin.c; \
 		scripts/install-plugin tests/fixtures/$$fixture $(BIN)/fixture.so $(FIXTURES); \
@@ -71,7 +73,7 @@ hostile: plugins
 	cargo test --release --workspace -- hostile
 
 bench: plugins
-	cargo bench --workspace
+	$(BIN)/midimon-bench $(BENCH)
 
 # installs what it needs by itself
 vm: plugins

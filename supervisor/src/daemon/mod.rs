@@ -6,7 +6,7 @@
 
 mod control;
 mod reload;
-mod router;
+pub mod router;
 mod signals;
 mod sources;
 mod timers;

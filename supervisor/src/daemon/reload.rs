@@ -8,17 +8,14 @@ use crate::control::model::{ConfigState, ConfigStatus, ReloadReport};
 use crate::control::protocol::{ErrorCode, Refusal};
 use crate::mapping::compiled::Compiled;
 use crate::mapping::config::{Loaded, PluginSettings, load_file};
-use crate::mapping::types::PluginBinding;
 use crate::midi::Selection;
 use crate::plugins::Grants;
-use crate::workers::bindings::BindSpec;
-use crate::workers::lane::NameTables;
 use crate::workers::manager::{Policies, Policy};
 use midimon_shared::context::unix_ms;
 use midimon_shared::{Limits, PluginId};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the configuration comes from, and how reading it went.
 #[derive(Debug)]
@@ -96,7 +93,9 @@ impl Running {
             warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
         };
         let selection = selection(&compiled);
-        self.apply(compiled)?;
+        self.router
+            .configure(&self.manager, compiled)
+            .map_err(|(id, error)| Refusal::new(ErrorCode::Config, format!("plugin {id}: {error}")))?;
         self.inputs().select(&selection);
         let plugins = Some((plugins_dir, plugins));
         let plugins_changed = {
@@ -115,33 +114,6 @@ impl Running {
         }
         Ok(report)
     }
-
-    /// Swaps the compiled configuration in. Workers learn new bindings before the
-    /// swap and keep the old ones beyond it, so no trigger meets a wrong one.
-    fn apply(&self, compiled: Compiled) -> Result<(), Refusal> {
-        let names = NameTables {
-            modes: compiled.modes.clone(),
-            devices: compiled.devices.iter().map(|device| device.alias.clone()).collect(),
-        };
-        let bindings: Vec<(PluginId, BindSpec)> = compiled.bindings.iter().map(bind_spec).collect();
-        let targets = self
-            .manager
-            .configure(&bindings, &names)
-            .map_err(|(id, error)| Refusal::new(ErrorCode::Config, format!("plugin {id}: {error}")))?;
-        self.executor.prepare(&compiled.effects);
-        self.router.swap(crate::clock::now(), Arc::new(compiled), targets.into());
-        Ok(())
-    }
-}
-
-fn bind_spec(binding: &PluginBinding) -> (PluginId, BindSpec) {
-    let spec = BindSpec {
-        action: binding.action.clone(),
-        params: binding.params.clone(),
-        timeout: binding.timeout,
-        paired: binding.paired,
-    };
-    (binding.plugin.clone(), spec)
 }
 
 fn policies(settings: &BTreeMap<PluginId, PluginSettings>) -> Policies {

@@ -4,16 +4,17 @@
 use super::sources::device_of;
 use super::timers::TimerThread;
 use crate::action::Executor;
-use crate::clock::Time;
+use crate::clock::{self, Time};
 use crate::mapping::compiled::Compiled;
 use crate::mapping::engine::Engine;
-use crate::mapping::types::{DeviceIndex, EffectIndex, Input, MappingIndex, ModeIndex, Output};
+use crate::mapping::types::{DeviceIndex, EffectIndex, Input, MappingIndex, ModeIndex, Output, PluginBinding};
 use crate::midi::{DeviceRef, MidiSink};
 use crate::monitor::{Monitor, MonitorEvent};
-use crate::workers::lane::Ticket;
-use crate::workers::manager::Target;
-use midimon_shared::ChannelMessage;
+use crate::workers::bindings::{BindError, BindSpec};
+use crate::workers::lane::{NameTables, Ticket};
+use crate::workers::manager::{PluginManager, Target};
 use midimon_shared::context::{TriggerStamp, unix_ms};
+use midimon_shared::{ChannelMessage, PluginId};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -153,6 +154,24 @@ impl Router {
         self.timers.set(timer);
     }
 
+    /// Puts a configuration in force. Workers learn new bindings before the swap and
+    /// keep the old ones beyond it, so no trigger meets a wrong one.
+    ///
+    /// # Errors
+    /// A plugin's bindings are too many or too large, with its id; the configuration
+    /// before stays in force.
+    pub fn configure(&self, manager: &PluginManager, compiled: Compiled) -> Result<(), (PluginId, BindError)> {
+        let names = NameTables {
+            modes: compiled.modes.clone(),
+            devices: compiled.devices.iter().map(|device| device.alias.clone()).collect(),
+        };
+        let bindings: Vec<(PluginId, BindSpec)> = compiled.bindings.iter().map(bind_spec).collect();
+        let targets = manager.configure(&bindings, &names)?;
+        self.executor.prepare(&compiled.effects);
+        self.swap(clock::now(), Arc::new(compiled), targets.into());
+        Ok(())
+    }
+
     fn carry_out(&self, now: Time, compiled: &Compiled, modes: &[Arc<str>], due: &mut Vec<Due>) {
         let watched = self.monitor.is_watched();
         for Due { mapping, stamp, what } in due.drain(..) {
@@ -235,6 +254,16 @@ impl Router {
     }
 }
 
+fn bind_spec(binding: &PluginBinding) -> (PluginId, BindSpec) {
+    let spec = BindSpec {
+        action: binding.action.clone(),
+        params: binding.params.clone(),
+        timeout: binding.timeout,
+        paired: binding.paired,
+    };
+    (binding.plugin.clone(), spec)
+}
+
 /// Takes the outputs out of the lock: whom they go to, in which order.
 fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) {
     for output in outputs.drain(..) {
@@ -276,13 +305,13 @@ impl MidiSink for Router {
     fn connected(&self, device: &DeviceRef) {
         tracing::info!("input connected: {}", device.name);
         self.add_source(device);
-        let at = crate::clock::now();
+        let at = clock::now();
         self.monitor.publish(MonitorEvent::Device { at, device: device.name.clone(), connected: true });
     }
 
     fn disconnected(&self, device: &DeviceRef) {
         tracing::info!("input gone: {}", device.name);
-        let at = crate::clock::now();
+        let at = clock::now();
         self.step(at, Input::SourceGone(device.index));
         self.monitor.publish(MonitorEvent::Device { at, device: device.name.clone(), connected: false });
     }
@@ -300,5 +329,5 @@ impl MidiSink for Router {
 /// A line for the user, from wherever it comes.
 pub fn note(monitor: &Monitor, text: String) {
     tracing::warn!("{text}");
-    monitor.publish(MonitorEvent::Note { at: crate::clock::now(), text });
+    monitor.publish(MonitorEvent::Note { at: clock::now(), text });
 }
