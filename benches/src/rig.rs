@@ -104,7 +104,7 @@ impl Rig {
         let done = AtomicBool::new(false);
         let manager = &self.manager;
         std::thread::scope(|scope| {
-            scope.spawn(|| while !done.load(Ordering::Acquire) && driver.run_once(Duration::from_millis(1)) {});
+            scope.spawn(|| while !done.load(Ordering::Acquire) && driver.run_once(Some(Duration::from_millis(1))) {});
             let answer = ask(manager);
             done.store(true, Ordering::Release);
             answer
@@ -128,10 +128,10 @@ impl Rig {
         self.feed.bytes(now(), bytes);
     }
 
-    /// Handles what workers sent, waiting `at_most` so long for it.
-    pub fn run_once(&mut self, at_most: Duration) -> bool {
+    /// Handles what workers sent and what is due, waiting for it.
+    pub fn run_once(&mut self) -> bool {
         match &mut self.driver {
-            Some(driver) => driver.run_once(at_most),
+            Some(driver) => driver.run_once(None),
             None => false,
         }
     }
@@ -140,7 +140,7 @@ impl Rig {
     pub fn play_and_wait(&mut self, bytes: &[u8], lane: &Lane) -> u64 {
         let started = now();
         self.feed.bytes(started, bytes);
-        while lane.is_busy() && self.run_once(Duration::from_secs(1)) {}
+        while lane.is_busy() && self.run_once() {}
         now().as_nanos() - started.as_nanos()
     }
 }
@@ -148,7 +148,7 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         self.manager.shutdown();
-        while self.run_once(Duration::from_millis(100)) {}
+        while self.run_once() {}
     }
 }
 

@@ -93,7 +93,7 @@ pub fn restart(effort: Effort) -> Result<Vec<Bar>> {
             if lane.counts().in_flight == 0 {
                 rig.play(&kind.turn(2));
             }
-            rig.run_once(Duration::from_millis(10));
+            rig.run_once();
         }
         Ok(now().as_nanos() - killed.as_nanos())
     })

@@ -39,9 +39,9 @@ fn rate(rig: &mut Rig, kind: &Kind, time: Duration) -> Result<f64> {
             value = (value + 1) % 128;
             rig.play(&kind.turn(value));
         }
-        rig.run_once(Duration::from_millis(100));
+        rig.run_once();
     }
-    while lane.is_busy() && rig.run_once(Duration::from_millis(100)) {}
+    while lane.is_busy() && rig.run_once() {}
     let (taken, after) = (started.elapsed(), lane.counts());
     let done = after.done - before.done;
     if done != after.received - before.received {

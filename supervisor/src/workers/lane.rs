@@ -296,10 +296,13 @@ impl Lane {
         self.lock().ring.is_busy()
     }
 
-    /// When the oldest trigger that waits for a worker becomes too old.
-    pub(super) fn expiry(&self) -> Option<Time> {
+    /// When the call under way is overdue by `grace` (without one it does not
+    /// matter), or the oldest trigger that waits for a worker becomes too old.
+    pub(super) fn next_timer(&self, grace: Option<Duration>) -> Option<Time> {
         let inner = self.lock();
-        if inner.is_open() { None } else { inner.ring.expiry() }
+        let overdue = grace.and_then(|grace| Some(inner.ring.deadline()?.0 + grace));
+        let expiry = if inner.is_open() { None } else { inner.ring.expiry() };
+        overdue.into_iter().chain(expiry).min()
     }
 
     /// The action behind a binding.

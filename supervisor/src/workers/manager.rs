@@ -187,9 +187,10 @@ struct Plugins {
 pub struct Driver(Pool);
 
 impl Driver {
-    /// Handles what workers sent, waiting `at_most` for it. False once shut down.
-    pub fn run_once(&mut self, at_most: Duration) -> bool {
-        self.0.run_once(Some(at_most))
+    /// Handles what workers sent and what is due, waiting for it, `at_most` so long
+    /// where that is given. False once shut down.
+    pub fn run_once(&mut self, at_most: Option<Duration>) -> bool {
+        self.0.run_once(at_most)
     }
 }
 

@@ -3,6 +3,7 @@
 //! One epoll set, never a blocking call on a worker. [`slot`] carries out one
 //! worker's life, [`inbox`] takes what it sends; here is what they share.
 
+mod alarm;
 mod inbox;
 mod slot;
 
@@ -15,6 +16,7 @@ use super::waker::Waker;
 use crate::clock::{self, Time};
 use crate::monitor::Monitor;
 use crate::sys::spawn::{Child, SpawnError};
+use alarm::Alarm;
 use midimon_shared::PluginId;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -99,6 +101,7 @@ impl Source {
 }
 
 const WAKER: u64 = u64::MAX;
+const ALARM: u64 = u64::MAX - 1;
 
 impl Token {
     const fn data(self, source: Source) -> u64 {
@@ -127,9 +130,12 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Pool {
     shared: Shared,
+    alarm: Alarm,
     receiver: Receiver<Request>,
     slots: Vec<Slot>,
     by_id: HashMap<PluginId, usize>,
+    /// When the thread last woke; reading the clock once a round is enough.
+    now: Time,
     active_until: Time,
     next_scan: Time,
     next_ping: Time,
@@ -152,13 +158,17 @@ impl Pool {
         let requests = Requests { sender, waker: Arc::new(Waker::new()?) };
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
+        let alarm = Alarm::new()?;
+        epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
         let shared = Shared { epoll, requests: requests.clone(), spawner, programs, quarantine, logs, monitor };
         let now = clock::now();
         let pool = Self {
             shared,
+            alarm,
             receiver,
             slots: Vec::new(),
             by_id: HashMap::new(),
+            now,
             active_until: now,
             next_scan: now,
             next_ping: now + PING_EVERY,
@@ -175,16 +185,24 @@ impl Pool {
     /// Waits for events, `at_most` so long, and handles them. False once shut down.
     pub fn run_once(&mut self, at_most: Option<Duration>) -> bool {
         let mut events = [EpollEvent::empty(); BATCH];
-        let wait = self.wait(clock::now());
-        let wait = at_most.map_or(wait, |limit| wait.min(limit));
-        let count = self.shared.epoll.wait(&mut events, timeout(wait)).unwrap_or(0);
-        self.shared.requests.waker.unpark();
-        let now = clock::now();
+        let parked = self.park();
+        // cannot fail: the time is valid; a short sleep would do as well
+        let at_most = self.alarm.at_latest(self.next_scan).map_or(Some(ACTIVE_SCAN), |()| at_most);
+        let count = self.shared.epoll.wait(&mut events, timeout(at_most)).unwrap_or(0);
+        if parked {
+            self.shared.requests.waker.unpark();
+        }
+        self.now = clock::now();
+        let now = self.now;
         for event in &events[..count] {
-            if event.data() == WAKER {
-                self.woken(now);
-            } else if let Some((token, source)) = Token::from_data(event.data()) {
-                self.handle(now, token, source);
+            match event.data() {
+                WAKER => self.woken(now),
+                ALARM => self.alarm.rang(),
+                data => {
+                    if let Some((token, source)) = Token::from_data(data) {
+                        self.handle(now, token, source);
+                    }
+                }
             }
         }
         if now >= self.next_scan {
@@ -193,17 +211,19 @@ impl Pool {
         !self.is_finished()
     }
 
-    /// How long nothing needs to be looked at. Before a long wait, calls that were
-    /// written meanwhile are looked for once more: after this, they wake us.
-    fn wait(&mut self, now: Time) -> Duration {
-        if now >= self.active_until {
-            self.shared.requests.waker.park();
-            if self.slots.iter().any(Slot::is_busy) {
-                self.shared.requests.waker.unpark();
-                self.stay_active(now);
-            }
+    /// Before a long wait, calls that were written meanwhile are looked for once
+    /// more: after this, when it says true, they wake us.
+    fn park(&mut self) -> bool {
+        if self.now < self.active_until {
+            return false;
         }
-        self.next_scan.since(now)
+        self.shared.requests.waker.park();
+        let busy = self.slots.iter().any(Slot::is_busy);
+        if busy {
+            self.shared.requests.waker.unpark();
+            self.stay_active(self.now);
+        }
+        !busy
     }
 
     fn stay_active(&mut self, now: Time) {
@@ -318,8 +338,9 @@ fn slot_timer(slot: &Slot, now: Time) -> Time {
     slot.next_timer().unwrap_or(now + Duration::from_secs(3600))
 }
 
-/// Rounded up, so that a deadline has passed when the wait ends.
-fn timeout(wait: Duration) -> EpollTimeout {
-    let millis = wait.as_nanos().div_ceil(1_000_000).min(60_000);
+/// Rounded up, so that the time has passed when the wait ends; for ever without one.
+fn timeout(at_most: Option<Duration>) -> EpollTimeout {
+    let Some(at_most) = at_most else { return EpollTimeout::NONE };
+    let millis = at_most.as_nanos().div_ceil(1_000_000).min(60_000);
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(60_000)).unwrap_or(EpollTimeout::ZERO)
 }

@@ -277,8 +277,7 @@ impl Slot {
             process.and_then(|process| at(process.partial_since, FRAME_LIMIT)),
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
             process.and_then(|process| at(process.ping.map(|(_, since)| since), PING_LIMIT)),
-            process.and_then(|_| self.lane.deadline()).map(|(at, ..)| at + self.grace()),
-            self.lane.expiry(),
+            self.lane.next_timer(process.map(|_| self.grace())),
         ]
         .into_iter()
         .flatten()
