@@ -122,13 +122,15 @@ impl<M: Decode<()>> ReadEnd<M> {
         }
     }
 
-    /// One `read` of what is there.
+    /// One `read` of what is there. True when it took all there was room for, so
+    /// that more may be there.
     ///
     /// # Errors
     /// See [`ReceiveError`]; `Io` with `WouldBlock` when nothing is there and the pipe is non-blocking.
-    pub fn fill(&mut self) -> Result<(), ReceiveError> {
+    pub fn fill(&mut self) -> Result<bool, ReceiveError> {
         loop {
             let spare = self.buffer.spare();
+            let room = spare.len();
             match (&self.file).read(spare) {
                 Ok(0) if self.buffer.is_within_frame() => {
                     return Err(ReceiveError::ClosedWithinFrame);
@@ -136,7 +138,7 @@ impl<M: Decode<()>> ReadEnd<M> {
                 Ok(0) => return Err(ReceiveError::Closed),
                 Ok(count) => {
                     self.buffer.advance(count);
-                    return Ok(());
+                    return Ok(count == room);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),

@@ -25,10 +25,17 @@ const LOG_CHUNK: usize = 16 * 1024;
 const DRAIN_READS: usize = 64;
 
 impl Slot {
-    pub fn read_events(&mut self, shared: &mut Shared, now: Time) {
+    /// One read, so that others get their turn; the kernel tells of this pipe again
+    /// when more comes, or when it is asked to because some was left.
+    pub fn read_events(&mut self, shared: &mut Shared, now: Time, hung_up: bool) {
         let Some(process) = &mut self.process else { return };
         match process.events.fill() {
-            Ok(()) => self.take_events(shared, now),
+            Ok(may_have_more) => {
+                self.take_events(shared, now);
+                if may_have_more || hung_up {
+                    self.look_again(shared);
+                }
+            }
             Err(ReceiveError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => {
                 process.closed_since = Some(now);

@@ -200,7 +200,7 @@ impl Pool {
                 ALARM => self.alarm.rang(),
                 data => {
                     if let Some((token, source)) = Token::from_data(data) {
-                        self.handle(now, token, source);
+                        self.handle(now, token, source, event.events());
                     }
                 }
             }
@@ -231,14 +231,14 @@ impl Pool {
         self.next_scan = self.next_scan.min(now + ACTIVE_SCAN);
     }
 
-    fn handle(&mut self, now: Time, token: Token, source: Source) {
+    fn handle(&mut self, now: Time, token: Token, source: Source, flags: EpollFlags) {
         let Some(slot) = self.slots.get_mut(usize::from(token.slot)) else { return };
         if slot.generation() != token.generation {
             return; // an event of a process that ended a moment ago
         }
         match source {
             Source::Events => {
-                slot.read_events(&mut self.shared, now);
+                slot.read_events(&mut self.shared, now, flags.contains(EpollFlags::EPOLLHUP));
                 self.stay_active(now);
             }
             Source::Commands => slot.write_commands(now),

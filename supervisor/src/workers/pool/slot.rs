@@ -155,7 +155,7 @@ impl Slot {
         self.lane.expect_worker();
         match plan(&self.spec, &shared.programs) {
             Ok((spawn, ends)) => {
-                let token = Token { slot: self.index, generation: self.generation };
+                let token = self.token();
                 let requests = shared.requests.clone();
                 let ends = Box::new(ends);
                 shared.spawner.spawn(spawn, move |result| requests.send(Request::Spawned { token, ends, result }));
@@ -190,9 +190,8 @@ impl Slot {
     }
 
     fn watch(&self, shared: &Shared, process: &Process) -> nix::Result<()> {
-        let token = Token { slot: self.index, generation: self.generation };
-        let event = |source, flags| EpollEvent::new(flags, token.data(source));
-        shared.epoll.add(&process.events, event(Source::Events, EpollFlags::EPOLLIN))?;
+        let event = |source, flags| EpollEvent::new(flags, self.token().data(source));
+        shared.epoll.add(&process.events, self.event_interest())?;
         shared.epoll.add(&process.log, event(Source::Log, EpollFlags::EPOLLIN))?;
         shared.epoll.add(&process.requests, event(Source::Requests, EpollFlags::EPOLLIN))?;
         shared.epoll.add(&process.pidfd, event(Source::Exit, EpollFlags::EPOLLIN))?;
@@ -201,6 +200,22 @@ impl Slot {
             shared.epoll.add(commands, event(Source::Commands, EpollFlags::EPOLLOUT | EpollFlags::EPOLLET))?;
         }
         Ok(())
+    }
+
+    const fn token(&self) -> Token {
+        Token { slot: self.index, generation: self.generation }
+    }
+
+    /// Edge-triggered: otherwise every wait would begin by finding that the last answer was the last.
+    fn event_interest(&self) -> EpollEvent {
+        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, self.token().data(Source::Events))
+    }
+
+    /// Has the kernel tell of the event pipe again if anything is left in it.
+    pub(super) fn look_again(&self, shared: &Shared) {
+        let Some(process) = &self.process else { return };
+        // it may not be watched any more, after nonsense
+        let _ = shared.epoll.modify(&process.events, &mut self.event_interest());
     }
 
     fn shut_down(&mut self, now: Time) {
