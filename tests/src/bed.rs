@@ -165,6 +165,15 @@ impl Bed {
     /// It does not answer.
     #[must_use]
     pub fn start_with(&self, arguments: &[&str]) -> Daemon {
-        Daemon::start(self, arguments)
+        self.start_in(arguments, &[])
+    }
+
+    /// As [`Self::start_with`], with these variables in its environment.
+    ///
+    /// # Panics
+    /// It does not answer.
+    #[must_use]
+    pub fn start_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Daemon {
+        Daemon::start(self, arguments, environment)
     }
 }

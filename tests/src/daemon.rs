@@ -35,13 +35,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn start(bed: &Bed, arguments: &[&str]) -> Self {
+    pub(crate) fn start(bed: &Bed, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let home = Home::at(&bed.home()).expect("a home that fits into a socket's address");
         let number = (0..).find(|number| !bed.path(&format!("daemon-{number}.log")).exists()).unwrap_or(0);
         let (log, output) = (bed.path(&format!("daemon-{number}.log")), bed.path(&format!("daemon-{number}.out")));
         let mut child = bed
             .command(&["run"])
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(File::create(&output).expect("a file for its output"))
             .stderr(File::create(&log).expect("a file for its log"))

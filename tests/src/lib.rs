@@ -28,6 +28,8 @@ pub mod process;
 pub mod trio;
 pub mod wait;
 pub mod watch;
+#[path = "../beds/xvfb.rs"]
+pub mod xvfb;
 
 pub use bed::Bed;
 pub use config::Config;

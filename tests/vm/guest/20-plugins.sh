@@ -9,7 +9,7 @@ schema = 1
 name = "Midi Through"
 
 [plugins]
-dir = "/opt/midimon/plugins"
+dir = "$(plugin_dir echo echo-wasm notes)"
 
 [plugins.notes]
 grants = ["filesystem"]

@@ -10,7 +10,7 @@ schema = 1
 name = "Test Keys"
 
 [plugins]
-dir = "/opt/midimon/plugins"
+dir = "$(plugin_dir echo)"
 
 [[modes]]
 name = "Default"

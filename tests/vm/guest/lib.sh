@@ -137,9 +137,20 @@ daemon_start() {
 	}
 }
 
-# daemon_stop: fails when it does not stop, or says it failed.
+# daemon_stop: fails when it does not stop, says it failed, or counts a worker's
+# end as a crash.
 daemon_stop() {
-	mm stop && wait "$daemon"
+	mm stop && wait "$daemon" && has_not "$WORK/daemon.log" 'without being asked'
+}
+
+# plugin_dir PLUGIN...: prints the path of a plugin directory with only these:
+# compiling a WASM plugin takes seconds in here.
+plugin_dir() {
+	mkdir -p "$WORK/plugins"
+	for plugin in "$@"; do
+		cp -r "/opt/midimon/plugins/$plugin" "$WORK/plugins/"
+	done
+	echo "$WORK/plugins"
 }
 
 # worker_count PLUGIN FIELD: a number from that plugin's status.
