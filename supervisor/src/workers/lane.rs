@@ -300,7 +300,7 @@ impl Lane {
     /// matter), or the oldest trigger that waits for a worker becomes too old.
     pub(super) fn next_timer(&self, grace: Option<Duration>) -> Option<Time> {
         let inner = self.lock();
-        let overdue = grace.and_then(|grace| Some(inner.ring.deadline()?.0 + grace));
+        let overdue = grace.and_then(|grace| Some(inner.ring.deadline(inner.timeout)?.0 + grace));
         let expiry = if inner.is_open() { None } else { inner.ring.expiry() };
         overdue.into_iter().chain(expiry).min()
     }
