@@ -21,9 +21,10 @@ const MIB: f64 = 1024.0;
 pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     let mut bars = Vec::new();
     for (kind, reach) in KINDS.iter().zip([0.75, 3.5]) {
-        let unique = alone(kind)? as f64 / MIB;
+        let (idle, used) = alone(kind)?;
         let name = format!("private memory of a lone idle worker, {}", kind.name);
-        bars.push(Bar::new(name, unique, "MiB", Reach::AtMost(reach)));
+        let bar = Bar::new(name, idle, "MiB", Reach::AtMost(reach));
+        bars.push(bar.note(format!("{used:.2} MiB once it has been called")));
     }
     for (kind, (memory, time)) in KINDS.iter().zip([(25.0, 0.3), (45.0, 0.6)]) {
         let crowds = (0..effort.runs().min(5)).map(|_| crowd(kind)).collect::<Result<Vec<Crowd>>>()?;
@@ -36,17 +37,20 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     Ok(bars)
 }
 
-/// Memory of one worker of its kind, in KiB.
-fn alone(kind: &Kind) -> Result<u64> {
+/// Memory of one worker of its kind, in MiB: before its first call, and at rest after some.
+fn alone(kind: &Kind) -> Result<(f64, f64)> {
     let text = config(|kind| kind.echo, "quiet");
     let plan = Plan { plugins: &[kind.echo], config: &text, policies: Policies::new() };
     let mut rig = Rig::new(Reader::OwnThread, &plan)?;
+    let pid = rig.pid(kind.echo)?;
+    std::thread::sleep(REST);
+    let idle = memory(pid)?.unique;
     for _ in 0..10 {
         rig.play(&kind.press());
         rig.play(&kind.release());
     }
     std::thread::sleep(REST);
-    Ok(memory(rig.pid(kind.echo)?)?.unique)
+    Ok((idle as f64 / MIB, memory(pid)?.unique as f64 / MIB))
 }
 
 struct Crowd {

@@ -1,35 +1,75 @@
 //! What only the start needed need not stay in memory: an idle worker is small.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 
-/// Lets go of the program's own code and constants; what is used again comes back from the page
-/// cache, a few pages at a time. Returns how many bytes were let go of at most.
+/// How the loader calls a plugin, which was opened by its descriptor.
+const BY_DESCRIPTOR: &[u8] = b"/proc/self/fd/";
+
+/// Segments looked at in one object; linkers make four or five.
+const MAX_SEGMENTS: usize = 16;
+
+/// Lets go of the program's own code and constants, and of a plugin's; what is used again comes
+/// back from the page cache or the sealed memory, a few pages at a time. The libraries are left:
+/// others use them too. Returns how many bytes were let go of at most.
 pub fn shrink() -> usize {
     let mut bytes = 0usize;
     // SAFETY: the callback gets the pointer to `bytes`, which outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut bytes).cast()) };
+    unsafe { libc::dl_iterate_phdr(Some(let_go), (&raw mut bytes).cast()) };
     bytes
 }
 
-/// Called for each loaded object; the first one is the program. Anything but 0 ends the walk.
-unsafe extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: usize, bytes: *mut c_void) -> i32 {
-    // SAFETY: the loader passes a valid description and its own count of headers.
-    let (base, headers) =
-        unsafe { ((*info).dlpi_addr, std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum.into())) };
+/// Called for each loaded object; 0 goes on to the next one.
+unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, bytes: *mut c_void) -> i32 {
+    // SAFETY: the loader passes a valid description and its own count of headers; the name is a C string, the
+    // program's is empty.
+    let (base, headers, name) = unsafe {
+        let info = &*info;
+        let headers = std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
+        (info.dlpi_addr, headers, CStr::from_ptr(info.dlpi_name).to_bytes())
+    };
+    let is_ours = name.is_empty() || name.starts_with(BY_DESCRIPTOR);
+    // SAFETY: the headers are those of the object at `base`.
+    if !is_ours || unsafe { was_written(base, headers) } {
+        return 0;
+    }
     // SAFETY: takes a number.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs();
-    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0) {
+    // the headers lie in what is let go of: read them all first
+    let mut ranges = [(0, 0); MAX_SEGMENTS];
+    let constant = headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0);
+    for (header, range) in constant.zip(&mut ranges) {
         let start = (base + header.p_vaddr) / page * page;
-        let end = base + header.p_vaddr + header.p_memsz;
-        let length = usize::try_from(end - start).unwrap_or(0);
-        // SAFETY: a mapping of this program's file that was never writable, so every page of it can be read again
+        *range = (start, usize::try_from(base + header.p_vaddr + header.p_memsz - start).unwrap_or(0));
+    }
+    for (start, length) in ranges.into_iter().filter(|&(_, length)| length > 0) {
+        // SAFETY: a mapping of the object's file that was never writable, so every page of it can be read again
         // from the file, this function's own included.
         if unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_DONTNEED) } == 0 {
             // SAFETY: `bytes` is what `shrink` passed.
             unsafe { *bytes.cast::<usize>() += length };
         }
     }
-    1
+    0
+}
+
+/// Whether the loader wrote addresses into the object's code ("text relocations"), which would be
+/// lost with its pages.
+///
+/// # Safety
+/// The headers are those of an object the loader has mapped at `base`.
+unsafe fn was_written(base: u64, headers: &[libc::Elf64_Phdr]) -> bool {
+    const END: u64 = 0;
+    const TEXT_RELOCATIONS: u64 = 22;
+    const FLAGS: u64 = 30;
+    const FLAG_TEXT_RELOCATIONS: u64 = 4;
+    let Some(dynamic) = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC) else {
+        return false;
+    };
+    let entries = (dynamic.p_memsz / 16) as usize;
+    // SAFETY: the loader has read this table of pairs itself, so it is mapped and aligned.
+    let entries = unsafe { std::slice::from_raw_parts((base + dynamic.p_vaddr) as *const [u64; 2], entries) };
+    let mut used = entries.iter().take_while(|[tag, _]| *tag != END);
+    used.any(|&[tag, value]| tag == TEXT_RELOCATIONS || tag == FLAGS && value & FLAG_TEXT_RELOCATIONS != 0)
 }
 
 #[cfg(test)]
