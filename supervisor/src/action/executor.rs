@@ -83,6 +83,12 @@ impl Executor {
         }
     }
 
+    /// Whether every keystroke and text submitted so far is typed, or has failed.
+    #[must_use]
+    pub fn has_typed(&self) -> bool {
+        self.typist.is_idle()
+    }
+
     /// Releases every key, forgets what waits to be typed or sent, silences every output.
     pub fn panic(&self) {
         self.typist.panic();

@@ -55,6 +55,8 @@ struct Shared {
     /// What waits from an earlier epoch is forgotten.
     epoch: AtomicU64,
     stop: AtomicBool,
+    /// Taken in and not finished.
+    waiting: AtomicU64,
     dropped: AtomicU64,
     status: Mutex<TypistStatus>,
 }
@@ -80,11 +82,19 @@ impl Typist {
     /// Never waits; false when there was no room, which is counted.
     pub fn submit(&self, typing: Typing) -> bool {
         let epoch = self.shared.epoch.load(Ordering::Acquire);
+        // before it is sent: it may be finished when `try_send` returns
+        self.shared.waiting.fetch_add(1, Ordering::AcqRel);
         let sent = self.queue.try_send((epoch, typing)).is_ok();
         if !sent {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
         sent
+    }
+
+    /// Whether all that was taken in is typed, or has failed.
+    pub fn is_idle(&self) -> bool {
+        self.shared.waiting.load(Ordering::Acquire) == 0
     }
 
     /// Whatever is being typed ends, what waits is forgotten, held keys are released.
@@ -129,13 +139,14 @@ impl Hands<'_> {
             if self.shared.stop.load(Ordering::Acquire) {
                 return;
             }
-            if self.shared.epoch.load(Ordering::Acquire) != epoch {
+            if self.shared.epoch.load(Ordering::Acquire) == epoch {
+                let counts = !matches!(typing, Typing::WarmUp);
+                let result = self.type_it(epoch, &typing);
+                self.record(counts, result);
+            } else {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-                continue;
             }
-            let counts = !matches!(typing, Typing::WarmUp);
-            let result = self.type_it(epoch, &typing);
-            self.record(counts, result);
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
         }
     }
 

@@ -54,8 +54,8 @@ pub struct RunOptions {
     pub looped: bool,
     /// Where what happens is published; whoever wants all of it watches before the run.
     pub monitor: Arc<Monitor>,
-    /// Whether the daemon ends when every replayed input has ended and every
-    /// trigger is answered.
+    /// Whether the daemon ends when every replayed input has ended, every trigger
+    /// is answered and every text is typed.
     pub exit_when_done: bool,
 }
 
@@ -218,7 +218,7 @@ impl Running {
     }
 
     fn is_idle(&self) -> bool {
-        self.router.is_idle() && self.manager.in_flight() == 0
+        self.router.is_idle() && self.manager.in_flight() == 0 && self.executor.has_typed()
     }
 
     fn wait_answered(&self, limit: Duration) {
