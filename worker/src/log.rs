@@ -4,7 +4,7 @@ use midimon_shared::abi::MAX_LOG;
 use std::fmt;
 use std::io::Write;
 
-/// How much a line matters; the supervisor reads it from the `[level]` in front.
+/// How much a line matters, shown as `[level]` in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Level {

@@ -49,6 +49,11 @@ impl StaleFilter {
                 true
             }
             (TriggerKind::NoteRelease, None) => false,
+            // however young: the plugin never heard of its press
+            (TriggerKind::NoteRelease, Some(index)) => {
+                self.dropped.swap_remove(index);
+                true
+            }
             _ => old,
         }
     }
@@ -100,6 +105,8 @@ mod tests {
         assert!(drops(1, NotePress, 60, 0, 900));
         assert!(!drops(0, NoteRelease, 60, 10, 900), "its press was delivered");
         assert!(drops(1, NoteRelease, 60, 10, 900), "its press was dropped");
+        assert!(drops(1, NotePress, 60, 0, 900));
+        assert!(drops(1, NoteRelease, 60, 890, 900), "its press was dropped, though it is young");
         assert!(!drops(1, NotePress, 60, 1000, 1001));
         assert!(!drops(1, NoteRelease, 60, 1010, 9000), "a later press was delivered");
         assert!(!drops(2, NoteRelease, 60, 0, 9000), "its press was before this worker's time");

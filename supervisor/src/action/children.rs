@@ -227,9 +227,9 @@ impl Keeper<'_> {
         children.retain(|child| {
             let failure = match child.handle.reap() {
                 Ok(None) => return true,
-                Ok(Some((WaitStatus::Exited(_, 0), _))) => None,
-                Ok(Some((WaitStatus::Exited(_, code), _))) => Some(format!("ended with exit code {code}")),
-                Ok(Some((WaitStatus::Signaled(_, signal, _), _))) => Some(format!("was ended by {signal}")),
+                Ok(Some(WaitStatus::Exited(_, 0))) => None,
+                Ok(Some(WaitStatus::Exited(_, code))) => Some(format!("ended with exit code {code}")),
+                Ok(Some(WaitStatus::Signaled(_, signal, _))) => Some(format!("was ended by {signal}")),
                 // stopped or continued is not asked for; it is forgotten when it cannot be waited for
                 Ok(Some(_)) => return true,
                 Err(Errno::EINTR) => return true,

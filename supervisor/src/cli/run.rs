@@ -112,7 +112,7 @@ impl Run {
             nix::unistd::setsid().map_err(|error| CliError::Failed(format!("cannot leave the session: {error}")))?;
         }
         let options = self.daemon.options(context, self.exit_when_done);
-        log::start(self.daemon.log_level, &options)?;
+        let _log = log::start(self.daemon.log_level, &options)?;
         let status = run(options, self.watch, &context.out)?;
         if self.exit_when_done { print(&status, self.json, &context.out) } else { Ok(()) }
     }
@@ -159,7 +159,7 @@ impl Replay {
             monitor: Arc::new(Monitor::default()),
             exit_when_done: true,
         };
-        log::start(self.log_level.or(self.quiet.then_some(LevelFilter::WARN)), &options)?;
+        let _log = log::start(self.log_level.or(self.quiet.then_some(LevelFilter::WARN)), &options)?;
         let status = run(options, !self.quiet && !self.json, &context.out)?;
         print(&status, self.json, &context.out)
     }

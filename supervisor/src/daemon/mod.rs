@@ -108,7 +108,11 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     let server = Server::start(&running.home.socket(), running.clone())?;
     let _watcher = watch::start(running.config.path(), running.notices.clone());
     let timers = Router::start_timers(&running.router).map_err(DaemonError::Thread)?;
-    start_inputs(&running, &options, &specs)?;
+    if running.load(&noticed, ending > 0)? {
+        start_inputs(&running, &options, &specs)?;
+    } else {
+        running.stop(); // it was asked for while code was compiled
+    }
     tracing::info!("midimon {} runs, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
 
     running.wait(&noticed, options.exit_when_done.then_some(ending));
@@ -162,19 +166,10 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         notices,
         started: Instant::now(),
     });
-    running.reload_and_log(true);
     Ok(running)
 }
 
 fn start_inputs(running: &Arc<Running>, options: &RunOptions, specs: &[InputSpec]) -> Result<(), DaemonError> {
-    if specs.iter().any(InputSpec::ends) {
-        // every event of a file counts: let the plugins be ready for the first
-        for id in running.manager.list() {
-            if let Err(error) = running.manager.wait_ready(&id) {
-                tracing::warn!("{error}");
-            }
-        }
-    }
     let input_options =
         InputOptions { selection: running.config.selection(), speed: options.speed, repeat: options.looped };
     let sink: Arc<dyn MidiSink> = running.router.clone();
@@ -189,6 +184,28 @@ fn start_inputs(running: &Arc<Running>, options: &RunOptions, specs: &[InputSpec
 impl Running {
     fn inputs(&self) -> std::sync::MutexGuard<'_, Inputs> {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the configuration and loads the plugins, which takes long where code has
+    /// to be compiled; false when the daemon is to stop meanwhile. Files are not
+    /// played before every plugin is `ready`, since each of their events counts.
+    fn load(self: &Arc<Self>, noticed: &Receiver<Notice>, ready: bool) -> Result<bool, DaemonError> {
+        let running = self.clone();
+        let load = move || {
+            running.reload_and_log(true);
+            for id in running.manager.list().iter().filter(|_| ready) {
+                if let Err(error) = running.manager.wait_ready(id) {
+                    tracing::warn!("{error}");
+                }
+            }
+        };
+        let loader = std::thread::Builder::new().name("loader".into()).spawn(load).map_err(DaemonError::Thread)?;
+        while !loader.is_finished() {
+            if noticed.recv_timeout(DONE_POLL) == Ok(Notice::Stop) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits for the end: a request to stop, or, when `ending` inputs are all there

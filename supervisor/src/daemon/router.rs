@@ -122,15 +122,14 @@ impl Router {
             let Core { engine, targets, outputs, .. } = &mut *core;
             engine.step(now, input, outputs);
             collect(outputs, targets, due);
-            let timer = engine.next_timer();
+            // under the lock, so that a later step's timer cannot be overwritten by an earlier one's
+            self.timers.set(engine.next_timer());
             if due.is_empty() {
-                drop(core);
-            } else {
-                let compiled = engine.compiled().clone();
-                drop(core);
-                self.carry_out(now, &compiled, &compiled.modes, due);
+                return;
             }
-            self.timers.set(timer);
+            let compiled = engine.compiled().clone();
+            drop(core);
+            self.carry_out(now, &compiled, &compiled.modes, due);
         });
     }
 
@@ -146,12 +145,11 @@ impl Router {
         let old = engine.swap(now, compiled, outputs);
         collect(outputs, targets, &mut due);
         *targets = new_targets;
-        let timer = engine.next_timer();
+        self.timers.set(engine.next_timer());
         let new = engine.compiled().clone();
         drop(core);
         // a change of mode means the new tables
         self.carry_out(now, &old, &new.modes, &mut due);
-        self.timers.set(timer);
     }
 
     /// Puts a configuration in force. Workers learn new bindings before the swap and
@@ -166,9 +164,11 @@ impl Router {
             devices: compiled.devices.iter().map(|device| device.alias.clone()).collect(),
         };
         let bindings: Vec<(PluginId, BindSpec)> = compiled.bindings.iter().map(bind_spec).collect();
-        let targets = manager.configure(&bindings, &names)?;
+        let targets = manager.configure(&bindings)?;
         self.executor.prepare(&compiled.effects);
         self.swap(clock::now(), Arc::new(compiled), targets.into());
+        // releases of what is gone were told with the indices of before
+        manager.set_names(&names);
         Ok(())
     }
 

@@ -39,28 +39,15 @@ impl PidFd {
         }
     }
 
-    /// How the process ended, with its peak resident memory in KiB; `None` while
-    /// it runs. The process is reaped by this.
+    /// How the process ended; `None` while it runs. The process is reaped by this.
     ///
     /// # Errors
     /// The system call's; `ECHILD` when it was reaped already.
-    pub fn reap(&self) -> Result<Option<(WaitStatus, u64)>, Errno> {
-        // the zombie stays until its usage is read
-        let keep = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let status = match waitid(Id::PIDFd(self.0.as_fd()), keep)? {
-            WaitStatus::StillAlive => return Ok(None),
-            status => status,
-        };
-        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-        let null = std::ptr::null::<libc::siginfo_t>();
-        // SAFETY: the kernel writes at most one rusage to the valid pointer; a null siginfo is allowed.
-        let result = unsafe {
-            libc::syscall(libc::SYS_waitid, libc::P_PIDFD, self.0.as_raw_fd(), null, libc::WEXITED, usage.as_mut_ptr())
-        };
-        Errno::result(result)?;
-        // SAFETY: zeroed is a valid rusage, and the kernel has filled it.
-        let usage = unsafe { usage.assume_init() };
-        Ok(Some((status, u64::try_from(usage.ru_maxrss).unwrap_or(0))))
+    pub fn reap(&self) -> Result<Option<WaitStatus>, Errno> {
+        match waitid(Id::PIDFd(self.0.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)? {
+            WaitStatus::StillAlive => Ok(None),
+            status => Ok(Some(status)),
+        }
     }
 
     /// Waits until the process has ended and reaps it.

@@ -4,8 +4,9 @@ use super::pidfd::PidFd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use std::ffi::{CString, NulError};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -67,7 +68,12 @@ pub fn spawn(spec: SpawnSpec) -> Result<Child, SpawnError> {
     let pid = posix_spawn(program.as_c_str(), &actions, &attributes, &arguments, &environment)
         .map_err(|source| SpawnError::Spawn { program: spec.program.clone(), source })?;
     drop(sources);
-    let pidfd = PidFd::open(pid).map_err(|source| SpawnError::Spawn { program: spec.program.clone(), source })?;
+    let pidfd = PidFd::open(pid).map_err(|source| {
+        // not waited for yet, so the number is still this child's
+        let _ = kill(pid, Signal::SIGKILL);
+        let _ = waitpid(pid, None);
+        SpawnError::Spawn { program: spec.program.clone(), source }
+    })?;
     Ok(Child { pid, pidfd })
 }
 

@@ -58,7 +58,8 @@ pub struct BindingTable {
 
 impl BindingTable {
     /// Makes these the configuration's bindings; equal ones keep their numbers, and
-    /// those no longer in it keep theirs until the next time. Returns their numbers in order, and those the worker has to be told anew.
+    /// those no longer in it keep theirs until the next time. Returns their numbers
+    /// in order, and those the worker has to be told anew.
     ///
     /// # Errors
     /// A binding is too large or they are too many; nothing has changed then.
@@ -74,8 +75,13 @@ impl BindingTable {
                 owner => owner,
             };
         }
-        let mut known: std::collections::HashMap<BindSpec, usize> =
-            self.slots.iter().enumerate().map(|(index, slot)| (slot.spec.clone(), index)).collect();
+        let mut known: std::collections::HashMap<BindSpec, usize> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.owner != Owner::Nobody) // a worker that started since was not told
+            .map(|(index, slot)| (slot.spec.clone(), index))
+            .collect();
         let mut news = Vec::new();
         // known ones first, so that none of them is overwritten by a new one
         let mut ids: Vec<Option<usize>> = specs.iter().map(|spec| known.get(spec).copied()).collect();
@@ -103,7 +109,7 @@ impl BindingTable {
         check(spec)?;
         self.uses += 1;
         let owner = Owner::Manual(self.uses);
-        if let Some(index) = self.slots.iter().position(|slot| slot.spec == *spec) {
+        if let Some(index) = self.slots.iter().position(|slot| slot.owner != Owner::Nobody && slot.spec == *spec) {
             if self.slots[index].owner != Owner::Config {
                 self.slots[index].owner = owner;
             }
@@ -232,6 +238,17 @@ mod tests {
         table.configure(&[]).unwrap();
         assert!((0..3).all(|id| table.is_gone(BindingId(id))));
         assert!(table.route(BindingId(0)).is_none());
+    }
+
+    #[test]
+    fn a_binding_that_comes_back_is_told_again() {
+        let mut table = BindingTable::default();
+        table.configure(&[spec("a")]).unwrap();
+        table.configure(&[]).unwrap();
+        table.configure(&[]).unwrap();
+        assert_eq!(table.ids().count(), 0, "a worker that starts now is not told");
+        let (ids, news) = table.configure(&[spec("a")]).unwrap();
+        assert_eq!(ids, news);
     }
 
     #[test]

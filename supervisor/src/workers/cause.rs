@@ -30,6 +30,8 @@ pub enum KillReason {
     SandboxCheck(String),
     /// It was asked to stop and did not.
     StopGrace,
+    /// It was to stop before it had begun.
+    StoppedEarly,
 }
 
 impl fmt::Display for KillReason {
@@ -45,6 +47,7 @@ impl fmt::Display for KillReason {
             Self::Unresponsive => formatter.write_str("did not answer a ping within 2 s while idle"),
             Self::SandboxCheck(what) => write!(formatter, "sandbox check failed: {what}"),
             Self::StopGrace => formatter.write_str("did not stop within 2 s"),
+            Self::StoppedEarly => formatter.write_str("stopped before it was ready"),
         }
     }
 }
@@ -60,7 +63,7 @@ pub enum EndCause {
     Signaled {
         /// Which.
         signal: Signal,
-        /// Its peak resident memory and its limit, in KiB.
+        /// Its private memory (VmData) when last seen during a call, and its limit, in KiB.
         memory: Option<(u64, u64)>,
     },
     /// It ran out of memory, and that can be proved.
@@ -93,7 +96,7 @@ impl fmt::Display for EndCause {
             Self::Signaled { signal, memory } => {
                 write!(formatter, "killed by {signal}")?;
                 match memory {
-                    Some((used, limit)) => write!(formatter, " (peak memory {used} KiB of limit {limit} KiB)"),
+                    Some((used, limit)) => write!(formatter, " (VmData {used} KiB of limit {limit} KiB)"),
                     None => Ok(()),
                 }
             }

@@ -150,6 +150,8 @@ impl Lane {
         let mut inner = self.lock();
         let (binding, is_new) = inner.bindings.manual(spec)?;
         if is_new {
+            // its number may have been another binding's
+            inner.ring.forget_bindings(|waiting| waiting == binding);
             inner.tell_bindings(&[binding]);
         }
         if let Some(route) = inner.bindings.route(binding) {
@@ -162,20 +164,28 @@ impl Lane {
         Ok(())
     }
 
-    /// Takes the configuration's bindings and names; a living worker is told the difference.
-    /// Returns how to route calls, one for each binding.
-    ///
-    /// # Errors
-    /// A binding is too large or they are too many; nothing has changed then.
-    pub fn configure(&self, specs: &[BindSpec], names: NameTables, now: Time) -> Result<Vec<Route>, BindError> {
+    /// Takes the names behind indices; a living worker is told of them.
+    pub fn set_names(&self, names: NameTables, now: Time) {
         let mut inner = self.lock();
-        let (ids, news) = inner.bindings.configure(specs)?;
-        let Inner { ring, bindings, .. } = &mut *inner;
-        ring.forget_bindings(|binding| bindings.is_gone(binding) || news.contains(&binding));
         if inner.names != names {
             inner.names = names;
             inner.tell_names();
         }
+        let flushed = inner.flush(now);
+        drop(inner);
+        self.waker.written(flushed);
+    }
+
+    /// Takes the configuration's bindings; a living worker is told the difference.
+    /// Returns how to route calls, one for each binding.
+    ///
+    /// # Errors
+    /// A binding is too large or they are too many; nothing has changed then.
+    pub fn configure(&self, specs: &[BindSpec], now: Time) -> Result<Vec<Route>, BindError> {
+        let mut inner = self.lock();
+        let (ids, news) = inner.bindings.configure(specs)?;
+        let Inner { ring, bindings, .. } = &mut *inner;
+        ring.forget_bindings(|binding| bindings.is_gone(binding) || news.contains(&binding));
         inner.tell_bindings(&news);
         let routes = ids.into_iter().filter_map(|id| inner.bindings.route(id)).collect();
         let flushed = inner.flush(now);
@@ -239,7 +249,7 @@ impl Lane {
         self.lock().flush(now)
     }
 
-    /// The worker has ended; another is expected to follow when `again`.
+    /// The worker has ended; the call under way is lost, the others wait for the next worker.
     pub(super) fn detach(&self, timed_out: bool) {
         let mut inner = self.lock();
         inner.channel = None;
@@ -288,6 +298,11 @@ impl Lane {
         let inner = self.lock();
         let (at, given, call) = inner.ring.deadline(inner.timeout)?;
         Some((at, inner.bindings.action(call.route.binding), given))
+    }
+
+    /// Whether a call is under way or waits.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.lock().ring.is_empty()
     }
 
     /// Whether a call is under way.

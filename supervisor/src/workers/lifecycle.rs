@@ -22,6 +22,9 @@ pub const LOAD_LIMIT: Duration = Duration::from_secs(10);
 /// From `Shutdown` to the exit.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// From one kill to the next, should the process not end at once.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 /// Where a worker stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -154,6 +157,7 @@ impl Lifecycle {
                 Decision::Nothing
             }
             Event::Loaded => {
+                self.load_failure = None;
                 self.state = State::Ready { since: now };
                 Decision::Nothing
             }
@@ -201,11 +205,20 @@ impl Lifecycle {
             return Decision::Nothing;
         }
         match self.state {
-            State::Starting { .. } => self.start_overdue("entering the sandbox", START_LIMIT),
-            State::Sandboxed { .. } => self.start_overdue("loading and initialising the plugin", LOAD_LIMIT),
+            State::Starting { .. } => {
+                self.state = State::Starting { deadline: now + KILL_AGAIN };
+                Decision::Kill(KillReason::StartDeadline { step: "entering the sandbox", limit: START_LIMIT })
+            }
+            State::Sandboxed { .. } => {
+                let step = "loading and initialising the plugin";
+                let reason = KillReason::StartDeadline { step, limit: LOAD_LIMIT };
+                // slow loading is the plugin's nature, not an accident: it would be as slow again
+                self.load_failure = Some(reason.to_string());
+                self.state = State::Sandboxed { deadline: now + KILL_AGAIN };
+                Decision::Kill(reason)
+            }
             State::Stopping { restart, .. } => {
-                // killed now; the process ends for certain, so no further deadline
-                self.state = State::Stopping { deadline: now + Duration::from_secs(3600), restart };
+                self.state = State::Stopping { deadline: now + KILL_AGAIN, restart };
                 Decision::Kill(KillReason::StopGrace)
             }
             State::Backoff { .. } => {
@@ -214,13 +227,6 @@ impl Lifecycle {
             }
             _ => Decision::Nothing,
         }
-    }
-
-    /// Slow loading is the plugin's nature, not an accident: it would be as slow again.
-    fn start_overdue(&mut self, step: &'static str, limit: Duration) -> Decision {
-        let reason = KillReason::StartDeadline { step, limit };
-        self.load_failure = Some(reason.to_string());
-        Decision::Kill(reason)
     }
 
     fn ended(&mut self, now: Time, cause: EndCause, jitter: f64) -> Decision {
@@ -255,7 +261,9 @@ impl Lifecycle {
         while self.crashes.front().is_some_and(|&crash| now.since(crash) > window) {
             self.crashes.pop_front();
         }
-        if self.crashes.len() > self.limits.crash_limit as usize {
+        // what keeps a worker from starting is not the plugin's doing
+        let blamed = !matches!(cause, EndCause::NotStarted(_));
+        if blamed && self.crashes.len() > self.limits.crash_limit as usize {
             let reason =
                 format!("{} crashes in {} s, the last: {cause}", self.crashes.len(), self.limits.crash_window_s);
             self.state = State::Quarantined { reason };

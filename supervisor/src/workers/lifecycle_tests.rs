@@ -127,13 +127,14 @@ fn every_step_of_the_start_has_a_deadline() {
     life.step(ms(0), Event::Start, 0.5);
     let Decision::Kill(reason) = life.step(ms(0) + START_LIMIT, Event::Timer, 0.5) else { panic!() };
     assert!(reason.to_string().contains("entering the sandbox"));
-    life.step(ms(6000), Event::Ended(EndCause::Killed(reason)), 0.5);
-    assert!(matches!(life.state(), State::Failed { .. }));
+    assert_eq!(life.step(ms(5001), Event::Timer, 0.5), Decision::Nothing, "it is killed again after a second only");
+    assert_eq!(life.step(ms(6000), Event::Ended(EndCause::Killed(reason)), 0.5), Decision::Spawn);
 
-    life.step(ms(7000), Event::Start, 0.5);
     life.step(ms(7000), Event::SandboxEntered, 0.5);
     let Decision::Kill(reason) = life.step(ms(7000) + LOAD_LIMIT, Event::Timer, 0.5) else { panic!() };
     assert!(reason.to_string().contains("loading"));
+    assert_eq!(life.step(ms(18000), Event::Ended(EndCause::Killed(reason)), 0.5), Decision::Down);
+    assert!(matches!(life.state(), State::Failed { .. }), "it would be as slow again");
 }
 
 #[test]

@@ -105,6 +105,8 @@ pub fn safe(text: &str) -> String {
 #[derive(Debug, Default)]
 pub struct LogTail {
     lines: VecDeque<String>,
+    /// How many of them are of the process that runs now.
+    current: usize,
 }
 
 impl LogTail {
@@ -114,6 +116,17 @@ impl LogTail {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
+        self.current = (self.current + 1).min(TAIL);
+    }
+
+    /// A new process writes from now on.
+    pub fn begin(&mut self) {
+        self.current = 0;
+    }
+
+    /// The lines of the process that runs now, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &str> {
+        self.lines().rev().take(self.current)
     }
 
     /// The lines kept, oldest first.
@@ -179,5 +192,9 @@ mod tests {
         assert_eq!(tail.lines().next(), Some("50"));
         assert_eq!(tail.lines().next_back(), Some("249"));
         assert_eq!(tail.lines().count(), TAIL);
+        tail.begin();
+        assert_eq!(tail.newest().count(), 0, "another process wrote them");
+        tail.push("new".into());
+        assert_eq!(tail.newest().collect::<Vec<_>>(), ["new"]);
     }
 }

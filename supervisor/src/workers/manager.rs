@@ -35,6 +35,7 @@ use midimon_shared::context::TriggerStamp;
 use midimon_shared::id::InvalidPluginId;
 use midimon_shared::protocol::Outcome;
 use midimon_shared::{Limits, PluginId, TriggerContext};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
@@ -169,6 +170,7 @@ pub struct PluginManager {
     prepare: Prepare,
     plugins: Mutex<Plugins>,
     lanes: Mutex<HashMap<PluginId, Arc<Lane>>>,
+    names: Mutex<NameTables>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -228,8 +230,14 @@ impl PluginManager {
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
         let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, options.monitor)?;
         let plugins = Plugins { directory: options.plugins, ..Plugins::default() };
-        let manager =
-            Self { requests, prepare, plugins: Mutex::new(plugins), lanes: Mutex::default(), thread: Mutex::default() };
+        let manager = Self {
+            requests,
+            prepare,
+            plugins: Mutex::new(plugins),
+            lanes: Mutex::default(),
+            names: Mutex::default(),
+            thread: Mutex::default(),
+        };
         Ok((manager, Driver(pool)))
     }
 
@@ -242,7 +250,14 @@ impl PluginManager {
     pub fn lane(&self, id: &PluginId) -> Arc<Lane> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Lane::new(id.clone(), &Limits::default(), self.requests.waker.clone()));
-        lanes.entry(id.clone()).or_insert_with(new).clone()
+        match lanes.entry(id.clone()) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(vacant) => {
+                let lane = vacant.insert(new()).clone();
+                lane.set_names(self.names().clone(), clock::now());
+                lane
+            }
+        }
     }
 
     /// Takes the plugin directory and the user's word on plugins; they count from
@@ -258,16 +273,12 @@ impl PluginManager {
         directory.map_or_else(|| Ok(Scan::default()), |directory| Ok(scan(&directory)?))
     }
 
-    /// Takes what mappings call, and the names of modes and devices. Returns where
+    /// Takes what mappings call. Returns where
     /// each binding's triggers go. Living workers are told the difference only.
     ///
     /// # Errors
     /// The bindings of a plugin are too many or too large, with its id.
-    pub fn configure(
-        &self,
-        bindings: &[(PluginId, BindSpec)],
-        names: &NameTables,
-    ) -> Result<Vec<Target>, (PluginId, BindError)> {
+    pub fn configure(&self, bindings: &[(PluginId, BindSpec)]) -> Result<Vec<Target>, (PluginId, BindError)> {
         let mut by_plugin: HashMap<&PluginId, Vec<(usize, BindSpec)>> = HashMap::new();
         for (index, (id, spec)) in bindings.iter().enumerate() {
             by_plugin.entry(id).or_default().push((index, spec.clone()));
@@ -277,16 +288,28 @@ impl PluginManager {
         for (&id, indexed) in &by_plugin {
             let lane = self.lane(id);
             let specs: Vec<BindSpec> = indexed.iter().map(|(_, spec)| spec.clone()).collect();
-            let routes = lane.configure(&specs, names.clone(), now).map_err(|error| (id.clone(), error))?;
+            let routes = lane.configure(&specs, now).map_err(|error| (id.clone(), error))?;
             for ((index, _), route) in indexed.iter().zip(routes) {
                 targets[*index] = Some(Target { lane: lane.clone(), route });
             }
         }
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for lane in lanes.values().filter(|lane| !by_plugin.contains_key(lane.plugin())) {
-            lane.configure(&[], names.clone(), now).map_err(|error| (lane.plugin().clone(), error))?;
+            lane.configure(&[], now).map_err(|error| (lane.plugin().clone(), error))?;
         }
         Ok(targets.into_iter().flatten().collect())
+    }
+
+    /// Takes the names of modes and devices behind the indices in triggers.
+    pub fn set_names(&self, names: &NameTables) {
+        *self.names() = names.clone();
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = clock::now();
+        lanes.values().for_each(|lane| lane.set_names(names.clone(), now));
+    }
+
+    fn names(&self) -> MutexGuard<'_, NameTables> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the running plugins those of the plugin directory: new and changed ones

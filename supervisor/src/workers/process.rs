@@ -60,6 +60,8 @@ pub(super) struct Process {
     pub kill: Option<KillReason>,
     pub denied: Option<u32>,
     pub out_of_memory: Option<u64>,
+    /// Its private memory when last looked at during a call, in KiB.
+    pub memory_kib: Option<u64>,
 }
 
 /// What to start for a plugin, and our ends of its pipes.
@@ -104,6 +106,7 @@ impl Process {
             kill: None,
             denied: None,
             out_of_memory: None,
+            memory_kib: None,
         }
     }
 
@@ -133,6 +136,14 @@ impl Process {
         Ok(())
     }
 
+    /// Remembers how much memory it has, for the case that it dies of that.
+    pub fn look_at_memory(&mut self) {
+        // unreadable while it ends
+        if let Ok(status) = ProcStatus::read(self.pid) {
+            self.memory_kib = Some(status.vm_data_kib);
+        }
+    }
+
     /// Kills the process; the first reason counts.
     pub fn kill(&mut self, reason: KillReason) {
         self.kill.get_or_insert(reason);
@@ -141,9 +152,14 @@ impl Process {
     }
 
     /// Why it ended, from everything that is known.
-    pub fn cause(&self, end: EndCause, peak_kib: u64, limit_kib: u64, log_tail: &[&str]) -> EndCause {
-        if let Some(reason) = &self.kill {
-            return EndCause::Killed(reason.clone());
+    pub fn cause(&self, end: EndCause, limit_kib: u64, newest_lines: &[&str]) -> EndCause {
+        let killed = matches!(end, EndCause::Signaled { signal: Signal::SIGKILL, .. });
+        match &self.kill {
+            // else it had ended by itself before the kill reached it
+            Some(reason) if killed || matches!(reason, KillReason::Protocol(_)) => {
+                return EndCause::Killed(reason.clone());
+            }
+            _ => {}
         }
         if let Some(requested) = self.out_of_memory {
             return EndCause::OutOfMemory(format!("{requested} bytes more were asked for (limit {limit_kib} KiB)"));
@@ -152,18 +168,20 @@ impl Process {
             return EndCause::ForbiddenCall(Some(number));
         }
         match end {
-            EndCause::Signaled { signal: Signal::SIGABRT, .. } if let Some(line) = allocator_message(log_tail) => {
+            EndCause::Signaled { signal: Signal::SIGABRT, .. } if let Some(line) = allocator_message(newest_lines) => {
                 EndCause::OutOfMemory(format!("{line} (limit {limit_kib} KiB)"))
             }
-            EndCause::Signaled { signal, .. } => EndCause::Signaled { signal, memory: Some((peak_kib, limit_kib)) },
+            EndCause::Signaled { signal, .. } => {
+                EndCause::Signaled { signal, memory: self.memory_kib.map(|memory| (memory, limit_kib)) }
+            }
             end => end,
         }
     }
 }
 
 /// What Rust's allocator says before it aborts.
-fn allocator_message<'a>(log_tail: &[&'a str]) -> Option<&'a str> {
-    log_tail.iter().rev().take(3).copied().find(|line| line.starts_with("memory allocation of "))
+fn allocator_message<'a>(newest_lines: &[&'a str]) -> Option<&'a str> {
+    newest_lines.iter().copied().find(|line| line.starts_with("memory allocation of "))
 }
 
 /// An exit code of a worker program, in words.

@@ -170,6 +170,10 @@ impl Ring {
         } else if full {
             self.drop_call(call, DropReason::QueueFull);
         } else {
+            if route.paired && stamp.kind == TriggerKind::NotePress {
+                // the next release is this press's
+                self.dropped_presses.remove(&press_key(&call));
+            }
             self.calls.push_back(call);
         }
     }
@@ -223,7 +227,9 @@ impl Ring {
     /// It is not the call under way.
     pub fn refused_as_too_old(&mut self, now: Time, id: CallId) -> Result<(), WrongAnswer> {
         let call = self.take_front(now, id)?;
-        self.drop_call(call, DropReason::TooOld);
+        // the worker remembers by itself which presses it dropped, and drops their releases
+        self.counts.dropped.too_old += 1;
+        call.end(CallEnd::Dropped(DropReason::TooOld));
         Ok(())
     }
 
@@ -311,6 +317,12 @@ impl Ring {
         let call = self.calls.front()?;
         let given = call.route.timeout.unwrap_or(default);
         Some((call.written?.max(self.last_answer) + given, given, call))
+    }
+
+    /// Whether no call is without an answer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
     }
 
     /// Whether a call is under way.

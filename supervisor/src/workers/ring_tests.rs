@@ -133,6 +133,20 @@ fn a_release_is_never_dropped_without_its_press_nor_kept_without_it() {
 }
 
 #[test]
+fn the_release_of_a_made_press_is_made_after_an_earlier_press_was_refused() {
+    let mut ring = ring(8);
+    ring.accept(ms(0), PAIRED, press(60), true, None);
+    ring.accept(ms(1), PAIRED, release(60), true, None);
+    write_all(&mut ring, ms(1));
+    ring.refused_as_too_old(ms(300), CallId(1)).unwrap();
+    ring.refused_as_too_old(ms(300), CallId(2)).unwrap();
+    ring.accept(ms(301), PAIRED, press(60), true, None);
+    ring.accept(ms(302), PAIRED, release(60), true, None);
+    assert_eq!(write_all(&mut ring, ms(302)).len(), 2);
+    assert!(balanced(&ring));
+}
+
+#[test]
 fn a_flood_of_presses_and_releases_cannot_grow_the_ring() {
     let mut ring = ring(4);
     for round in 0..10_000 {
@@ -169,6 +183,9 @@ proptest! {
                 3 => { write_all(&mut ring, ms(now)); }
                 4 | 5 => if let Some(id) = ring.deadline(DEFAULT).map(|(.., call)| call.id) {
                     ring.answered(ms(now), id, Outcome::Ok).unwrap();
+                },
+                6 if note == 0 => if let Some(id) = ring.deadline(DEFAULT).map(|(.., call)| call.id) {
+                    ring.refused_as_too_old(ms(now), id).unwrap();
                 },
                 6 => ring.crashed(step == 0),
                 7 => ring.expire(ms(now)),

@@ -14,8 +14,10 @@ const OOM_SCORE: &str = "500";
 /// # Errors
 /// The system refuses.
 pub fn lower() -> Result<(), Stop> {
-    // SAFETY: takes numbers only; 0 is the calling process.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
+    // SAFETY: takes numbers only; 0 is the calling process, which exists.
+    let inherited = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // SAFETY: as above.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, (inherited + NICE).min(19)) } != 0 {
         return Err(Stop::during(WorkerExit::Priority, "nice")(io::Error::last_os_error()));
     }
     match std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {

@@ -13,6 +13,7 @@ use crate::workers::ring::WrongAnswer;
 use midimon_shared::WorkerExit;
 use midimon_shared::pipe::ReceiveError;
 use midimon_shared::protocol::{Command, Event, Hello, Outcome, ProtocolRange, Ready};
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
@@ -48,12 +49,18 @@ impl Slot {
     }
 
     fn take_events(&mut self, shared: &mut Shared, now: Time) {
+        let mut complete = false;
         loop {
             let Some(process) = &mut self.process else { return };
             match process.events.buffered() {
-                Ok(Some(event)) => self.event(shared, now, event),
+                Ok(Some(event)) => {
+                    complete = true;
+                    self.event(shared, now, event);
+                }
                 Ok(None) => {
-                    process.partial_since = process.events.is_within_frame().then_some(now);
+                    // the deadline runs from a frame's first byte, however its others drip in
+                    let since = if complete { now } else { process.partial_since.unwrap_or(now) };
+                    process.partial_since = process.events.is_within_frame().then_some(since);
                     return;
                 }
                 Err(error) => {
@@ -68,6 +75,9 @@ impl Slot {
         let loading = matches!(self.life.state(), State::Sandboxed { .. });
         match event {
             Event::Done { call, outcome } => {
+                if let Some(process) = &mut self.process {
+                    process.out_of_memory = None; // it got over it
+                }
                 let shown = shared.monitor.is_watched().then(|| outcome.clone());
                 match self.lane.answered(now, call, outcome) {
                     Ok((answered, _)) => {
@@ -95,13 +105,15 @@ impl Slot {
                 self.step(shared, now, LifeEvent::LoadFailed(message));
             }
             Event::Denied { number } => {
-                if let Some(process) = &mut self.process {
-                    process.denied = Some(number);
+                let before = self.process.as_mut().and_then(|process| process.denied.replace(number));
+                if before.is_some() {
+                    self.violation("it goes on after a forbidden system call");
                 }
             }
             Event::OutOfMemory { requested } => {
-                if let Some(process) = &mut self.process {
-                    process.out_of_memory = Some(requested);
+                let before = self.process.as_mut().and_then(|process| process.out_of_memory.replace(requested));
+                if before.is_some() {
+                    self.violation("it ran out of memory twice in one call");
                 }
             }
             Event::Hello(_) | Event::Ready(_) | Event::LoadFailed { .. } => {
@@ -129,8 +141,11 @@ impl Slot {
         if let Err(reason) = process.check_sandbox() {
             return self.kill(KillReason::SandboxCheck(reason));
         }
-        if let Err(error) = process.send_code(self.spec.code.as_fd()) {
-            return self.violation(format!("it does not take its code: {error}"));
+        match process.send_code(self.spec.code.as_fd()) {
+            Ok(()) => {}
+            // it has ended: its exit says why
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => return,
+            Err(error) => return self.violation(format!("it does not take its code: {error}")),
         }
         if let Some(commands) = process.commands.take() {
             let _: Flushed = self.lane.attach(commands, &Command::Load(self.spec.load()), now);
@@ -140,8 +155,12 @@ impl Slot {
 
     fn ready(&mut self, shared: &mut Shared, now: Time, ready: Ready) {
         let shown = |text: &str| safe(text).chars().take(80).collect::<String>();
-        self.spec.name = shown(&ready.name);
-        self.spec.version = shown(&ready.version);
+        // what it says of itself, where it says anything
+        for (ours, says) in [(&mut self.spec.name, &ready.name), (&mut self.spec.version, &ready.version)] {
+            if !says.is_empty() {
+                *ours = shown(says);
+            }
+        }
         self.step(shared, now, LifeEvent::Loaded);
         let _: Flushed = self.lane.open(now);
     }
@@ -207,19 +226,17 @@ impl Slot {
 
     pub fn read_exit(&mut self, shared: &mut Shared, now: Time) {
         let Some(process) = &self.process else { return };
-        let (status, peak_kib) = match process.pidfd.reap() {
+        let end = match process.pidfd.reap() {
             Ok(None) => return,
-            Ok(Some(ended)) => ended,
-            Err(error) => {
-                tracing::error!("{}: waiting for its worker failed: {error}", self.spec.id);
-                return;
-            }
+            Ok(Some(status)) => EndCause::from_wait(status),
+            // somebody else took its status; it has ended all the same
+            Err(error) => EndCause::NotStarted(format!("it ended, and how cannot be told: {error}")),
         };
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };
         let limit_kib = u64::from(self.spec.limits.memory_mib) * 1024;
-        let tail: Vec<&str> = self.tail.lines().rev().take(3).collect();
-        let cause = process.cause(EndCause::from_wait(status), peak_kib, limit_kib, &tail);
+        let tail: Vec<&str> = self.tail.newest().take(3).collect();
+        let cause = process.cause(end, limit_kib, &tail);
         let cause = match cause {
             EndCause::Exited(code) if let Some(sentence) = exit_sentence(code) => {
                 let last_line = tail.first().map_or(String::new(), |line| format!(" ({line})"));

@@ -218,7 +218,7 @@ impl Pool {
             return false;
         }
         self.shared.requests.waker.park();
-        let busy = self.slots.iter().any(Slot::is_busy);
+        let busy = self.slots.iter().any(Slot::has_calls);
         if busy {
             self.shared.requests.waker.unpark();
             self.stay_active(self.now);

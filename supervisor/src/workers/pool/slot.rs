@@ -68,8 +68,9 @@ impl Slot {
         self.removed
     }
 
-    pub fn is_busy(&self) -> bool {
-        self.process.is_some() && self.lane.is_busy()
+    /// Whether a call is under way or waits, with a deadline or an age to watch.
+    pub fn has_calls(&self) -> bool {
+        self.lane.has_calls()
     }
 
     /// Starts it, or stops it first when it runs.
@@ -84,7 +85,10 @@ impl Slot {
         self.life.set_limits(spec.limits.clone());
         self.lane.set_limits(&spec.limits);
         self.next_spec = Some(spec);
-        self.start(shared, now);
+        // only somebody who means it lets it out of quarantine
+        if !matches!(self.life.state(), State::Quarantined { .. }) {
+            self.start(shared, now);
+        }
     }
 
     pub fn remove(&mut self, shared: &mut Shared, now: Time) {
@@ -179,13 +183,17 @@ impl Slot {
                 return self.step(shared, now, LifeEvent::Ended(EndCause::NotStarted(error.to_string())));
             }
         };
-        let process = Process::new(child, ends);
+        self.tail.begin();
+        let mut process = Process::new(child, ends);
         if let Err(error) = self.watch(shared, &process) {
-            tracing::error!("{}: cannot watch its worker: {error}", self.spec.id);
+            process.kill(KillReason::StoppedEarly);
+            let _ = process.pidfd.wait(); // at once: it was killed
+            let cause = EndCause::NotStarted(format!("it cannot be watched: {error}"));
+            return self.step(shared, now, LifeEvent::Ended(cause));
         }
         self.process = Some(process);
         if matches!(self.life.state(), State::Stopping { .. }) {
-            self.kill(KillReason::StopGrace);
+            self.kill(KillReason::StoppedEarly);
         }
     }
 
@@ -225,7 +233,7 @@ impl Slot {
                 let _ = self.lane.send(&Command::Shutdown, now); // what does not fit waits for room
             }
             // it has not said hello yet: there is nothing it could lose
-            Some(_) => self.kill(KillReason::StopGrace),
+            Some(_) => self.kill(KillReason::StoppedEarly),
             None => {}
         }
     }
@@ -260,6 +268,7 @@ impl Slot {
         } else if overdue(process.closed_since, CLOSED_LIMIT) {
             process.kill(KillReason::Protocol(EVENTS_CLOSED.into()));
         } else if let Some((at, action, limit)) = self.lane.deadline() {
+            process.look_at_memory();
             if at + grace <= now {
                 process.kill(KillReason::CallDeadline { action: action.to_string(), limit });
             }
