@@ -3,6 +3,7 @@
 use super::{CliError, output};
 use crate::daemon::RunOptions;
 use crate::mapping::load_file;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -46,10 +47,12 @@ pub(super) fn start(level: Option<LevelFilter>, options: &RunOptions) -> Result<
     let (lines, receiver) = sync_channel(QUEUE);
     let queue = Queue { lines, lost: Arc::default() };
     let lost = queue.lost.clone();
-    std::thread::Builder::new()
-        .name("log".into())
-        .spawn(move || write_lines(sink, &receiver, &lost))
-        .map_err(|error| CliError::Failed(format!("cannot start the log's thread: {error}")))?;
+    let failed = |error: io::Error| CliError::Failed(format!("cannot start the log's thread: {error}"));
+    // no signal may be delivered to this thread: the daemon blocks its own only later
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(|errno| failed(errno.into()))?;
+    let started = std::thread::Builder::new().name("log".into()).spawn(move || write_lines(sink, &receiver, &lost));
+    mask.thread_set_mask().map_err(|errno| failed(errno.into()))?;
+    started.map_err(failed)?;
     let guard = LogGuard { lines: queue.lines.clone() };
     log.with_writer(move || queue.clone()).with_ansi(coloured).init();
     Ok(guard)

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Clients served at once.
 pub const PLACES: usize = 64;
 
+/// Clients that watch events at once.
+pub const WATCHERS: usize = 16;
+
 /// How long a client may take for its first request while others wait for its place.
 pub const GRACE: Duration = Duration::from_millis(50);
 
@@ -27,8 +30,10 @@ pub enum Activity {
     Silent,
     /// Its last request is answered.
     Idle,
-    /// A request is being worked on, or it watches events.
+    /// A request is being worked on.
     Busy,
+    /// It watches events.
+    Watching,
 }
 
 /// What to do with a newcomer.
@@ -61,7 +66,7 @@ impl Clients {
         let replaceable = self.served.iter().filter_map(|(id, (activity, since))| match activity {
             Activity::Silent => Some((*since + GRACE, *id)),
             Activity::Idle => Some((*since + IDLE_GRACE, *id)),
-            Activity::Busy => None,
+            Activity::Busy | Activity::Watching => None,
         });
         match replaceable.min() {
             Some((due, id)) if due <= now => Admission::Replace(id),
@@ -85,6 +90,18 @@ impl Clients {
         }
     }
 
+    /// Lets a client watch events; false when [`WATCHERS`] do already, so that
+    /// places are left for those that ask.
+    #[must_use]
+    pub fn begin_watching(&mut self, id: ClientId, now: Time) -> bool {
+        let watching = self.served.values().filter(|(activity, _)| *activity == Activity::Watching).count();
+        let free = watching < WATCHERS;
+        if free {
+            self.set(id, Activity::Watching, now);
+        }
+        free
+    }
+
     /// Frees a place.
     pub fn leave(&mut self, id: ClientId) {
         self.served.remove(&id);
@@ -96,6 +113,18 @@ mod tests {
     use super::*;
 
     const START: Time = Time::from_millis(1_000);
+
+    #[test]
+    fn watchers_leave_places_for_those_that_ask() {
+        let mut clients = Clients::default();
+        let ids: Vec<ClientId> = (0..PLACES).map(|_| clients.enter(START)).collect();
+        let watching = ids.iter().filter(|id| clients.begin_watching(**id, START)).count();
+        assert_eq!(watching, WATCHERS);
+        assert_ne!(clients.admit(START), Admission::Refuse);
+        clients.leave(ids[0]);
+        let id = clients.enter(START);
+        assert!(clients.begin_watching(id, START), "a place that was left is free again");
+    }
 
     fn full(activity: Activity) -> Clients {
         let mut clients = Clients::default();

@@ -1,7 +1,7 @@
 //! One client of the control socket.
 
 use super::Daemon;
-use super::admission::{Activity, ClientId};
+use super::admission::{Activity, ClientId, WATCHERS};
 use super::line::{Line, read_line};
 use super::protocol::{ErrorCode, Hello, MAX_REQUEST, Refusal, Request, Response};
 use super::server::Shared;
@@ -70,6 +70,10 @@ pub(super) async fn serve(id: ClientId, stream: UnixStream, shared: &Arc<Shared>
             }
         };
         match request {
+            Request::Monitor if !shared.clients().begin_watching(id, clock::now()) => {
+                let refusal = Refusal::new(ErrorCode::Busy, format!("{WATCHERS} clients watch events already"));
+                send(&mut writer, &encode(&Response::Error(refusal))).await?;
+            }
             Request::Monitor => {
                 let events = shared.daemon.monitor().watch();
                 send(&mut writer, &encode(&Response::Ok(serde_json::Value::Null))).await?;

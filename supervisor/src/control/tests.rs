@@ -1,6 +1,6 @@
 //! The socket from both ends, with a daemon that only remembers what it was asked.
 
-use super::admission::PLACES;
+use super::admission::{PLACES, WATCHERS};
 use super::client::{Client, ClientError};
 use super::model::*;
 use super::protocol::*;
@@ -196,17 +196,18 @@ fn silent_clients_do_not_keep_out_one_that_asks() {
 }
 
 #[test]
-fn clients_at_work_keep_their_place_and_one_too_many_is_told() {
+fn watchers_keep_their_place_one_too_many_is_told_and_nobody_else_is_kept_out() {
     let bed = bed();
-    let mut watching: Vec<_> = (0..PLACES).map(|_| bed.client().watch().unwrap()).collect();
-    let refused = bed.client().call::<Status>(&Request::Status).unwrap_err();
+    let mut watching: Vec<_> = (0..WATCHERS).map(|_| bed.client().watch().unwrap()).collect();
+    let refused = bed.client().watch().map(drop).unwrap_err();
     assert!(matches!(refused, ClientError::Refused(Refusal { code: ErrorCode::Busy, .. })), "{refused}");
+    bed.status();
     bed.daemon.monitor.publish(MonitorEvent::Note { at: Time::default(), text: "still here".into() });
     for events in &mut watching {
         assert!(String::from_utf8(events.next().unwrap().unwrap()).unwrap().contains("still here"));
     }
     drop(watching);
-    until("a place is free again", || bed.client().call::<Status>(&Request::Status).is_ok());
+    until("a place is free again", || bed.client().watch().is_ok());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use super::smf::{Chunk, SmfError, Timeline};
 use super::stop::{Playing, Stop};
 use crate::clock::now;
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -134,7 +135,11 @@ impl Replay {
 
 fn read(path: &Path) -> Result<Vec<u8>, ReplayError> {
     let failed = |source| ReplayError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    // a pipe without a writer must not hang us
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+    }
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {

@@ -72,6 +72,8 @@ pub enum EndCause {
     ForbiddenCall(Option<u32>),
     /// The supervisor killed it.
     Killed(KillReason),
+    /// It ended, and the system does not say how.
+    Unknown(String),
 }
 
 impl EndCause {
@@ -104,6 +106,7 @@ impl fmt::Display for EndCause {
             Self::ForbiddenCall(Some(number)) => write!(formatter, "forbidden system call {number}"),
             Self::ForbiddenCall(None) => formatter.write_str("forbidden system call (unknown)"),
             Self::Killed(reason) => reason.fmt(formatter),
+            Self::Unknown(why) => write!(formatter, "it ended, and how cannot be told: {why}"),
         }
     }
 }

@@ -48,6 +48,12 @@ impl LogFilter {
         }
     }
 
+    /// Whether lines come faster than they are kept.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.tokens < 1.0
+    }
+
     /// The worker has ended: what is left is a line.
     pub fn finish(&mut self, mut keep: impl FnMut(String)) {
         if !self.line.is_empty() {
@@ -179,7 +185,9 @@ mod tests {
         let mut filter = LogFilter::default();
         let flood = b"x\n".repeat(10_000);
         assert_eq!(lines_of(&mut filter, 1, &flood).len(), BURST as usize);
+        assert!(filter.is_flooded());
         let later = lines_of(&mut filter, 1_000_000_001, b"y\n");
+        assert!(!filter.is_flooded());
         assert_eq!(later, ["… 9600 lines dropped: over 200 lines a second", "y"]);
     }
 

@@ -29,6 +29,8 @@ pub(super) const FRAME_LIMIT: Duration = Duration::from_secs(2);
 pub(super) const CLOSED_LIMIT: Duration = Duration::from_millis(250);
 /// What it did wrong then.
 pub(super) const EVENTS_CLOSED: &str = "it closed its event pipe";
+/// How long a flood of log lines is left in its pipe.
+pub(super) const LOG_PAUSE: Duration = Duration::from_millis(100);
 /// From a ping to its answer.
 pub(super) const PING_LIMIT: Duration = Duration::from_secs(2);
 
@@ -55,6 +57,8 @@ pub(super) struct Process {
     pub partial_since: Option<Time>,
     /// When its event pipe ended.
     pub closed_since: Option<Time>,
+    /// When its log was left to wait in its pipe.
+    pub log_paused: Option<Time>,
     /// The ping that has no answer yet.
     pub ping: Option<(u64, Time)>,
     pub kill: Option<KillReason>,
@@ -102,6 +106,7 @@ impl Process {
             requests: ends.requests,
             partial_since: None,
             closed_since: None,
+            log_paused: None,
             ping: None,
             kill: None,
             denied: None,

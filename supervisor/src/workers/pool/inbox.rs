@@ -198,8 +198,22 @@ impl Slot {
             Ok(0) => {
                 let _ = shared.epoll.delete(&process.log);
             }
-            Ok(count) => self.keep_log(shared, now, &chunk[..count]),
+            Ok(count) => {
+                self.keep_log(shared, now, &chunk[..count]);
+                if self.filter.is_flooded() {
+                    self.pause_log(shared, now);
+                }
+            }
             Err(_) => {} // would block, or interrupted: epoll says when to try again
+        }
+    }
+
+    /// Lets a flood wait in its pipe, where it holds up nobody but the plugin.
+    fn pause_log(&mut self, shared: &Shared, now: Time) {
+        if let Some(process) = &mut self.process
+            && shared.epoll.delete(&process.log).is_ok()
+        {
+            process.log_paused = Some(now);
         }
     }
 
@@ -214,12 +228,13 @@ impl Slot {
     }
 
     /// Nothing belongs there yet: host requests come with the broker.
-    pub fn read_request(&mut self, shared: &mut Shared) {
+    pub fn read_request(&mut self, shared: &mut Shared, hung_up: bool) {
         let Some(process) = &self.process else { return };
         let _ = shared.epoll.delete(process.requests.as_fd());
         let mut byte = [0];
         let received = recv(process.requests.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT);
-        if received.is_ok_and(|count| count > 0) {
+        // a message without bytes looks like the end of the socket; the end of the process is seen elsewhere
+        if received.is_ok() && !hung_up {
             self.violation("a message on the request socket");
         }
     }
@@ -230,7 +245,7 @@ impl Slot {
             Ok(None) => return,
             Ok(Some(status)) => EndCause::from_wait(status),
             // somebody else took its status; it has ended all the same
-            Err(error) => EndCause::NotStarted(format!("it ended, and how cannot be told: {error}")),
+            Err(error) => EndCause::Unknown(error.to_string()),
         };
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };

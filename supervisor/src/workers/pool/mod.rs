@@ -243,7 +243,9 @@ impl Pool {
             }
             Source::Commands => slot.write_commands(now),
             Source::Log => slot.read_log(&mut self.shared, now),
-            Source::Requests => slot.read_request(&mut self.shared),
+            Source::Requests => {
+                slot.read_request(&mut self.shared, flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLRDHUP))
+            }
             Source::Exit => slot.read_exit(&mut self.shared, now),
         }
         self.next_scan = self.next_scan.min(slot_timer(&self.slots[usize::from(token.slot)], now));

@@ -9,7 +9,7 @@ use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::{Flushed, Lane};
 use crate::workers::lifecycle::{Decision, Event as LifeEvent, Lifecycle, State};
 use crate::workers::log::{LogFilter, LogTail};
-use crate::workers::process::{CLOSED_LIMIT, EVENTS_CLOSED, Ends, FRAME_LIMIT, PING_LIMIT, Process, plan};
+use crate::workers::process::{CLOSED_LIMIT, EVENTS_CLOSED, Ends, FRAME_LIMIT, LOG_PAUSE, PING_LIMIT, Process, plan};
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::{PluginKind, WorkerState, WorkerStatus};
 use midimon_shared::protocol::Command;
@@ -254,12 +254,23 @@ impl Slot {
         }
     }
 
+    fn resume_log(&mut self, shared: &Shared, now: Time) {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, self.token().data(Source::Log));
+        if let Some(process) = &mut self.process
+            && process.log_paused.is_some_and(|since| now.since(since) >= LOG_PAUSE)
+            && shared.epoll.add(&process.log, event).is_ok()
+        {
+            process.log_paused = None;
+        }
+    }
+
     /// Looks at every deadline of this worker.
     pub fn scan(&mut self, shared: &mut Shared, now: Time, ping: bool) {
         self.lane.expire(now);
         if self.life.next_timer().is_some_and(|due| due <= now) {
             self.step(shared, now, LifeEvent::Timer);
         }
+        self.resume_log(shared, now);
         let grace = self.grace();
         let Some(process) = &mut self.process else { return };
         let overdue = |since: Option<Time>, limit| since.is_some_and(|since: Time| now.since(since) >= limit);
@@ -300,6 +311,7 @@ impl Slot {
             self.life.next_timer(),
             process.and_then(|process| at(process.partial_since, FRAME_LIMIT)),
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
+            process.and_then(|process| at(process.log_paused, LOG_PAUSE)),
             process.and_then(|process| at(process.ping.map(|(_, since)| since), PING_LIMIT)),
             self.lane.next_timer(process.map(|_| self.grace())),
         ]
