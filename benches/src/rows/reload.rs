@@ -74,18 +74,22 @@ fn reload(bed: &Bed, reloads: usize) -> Result<Vec<u64>> {
 /// Every mapping's parameters name the generation, so that each reload changes all of them.
 fn config(bed: &Bed, generation: usize) -> String {
     let mut text = format!("schema = 1\n[plugins]\ndir = \"{}\"\n", bed.plugin_dir().display());
-    let action = |number: usize| {
+    let plugin = |number: usize| {
         format!(
             "action = {{ type = \"Plugin\", plugin = \"echo\", action = \"quiet\", \
              params = {{ number = {number}, generation = {generation} }} }}\n"
         )
     };
-    text += &format!("[[global_mappings]]\ntrigger = {{ type = \"CC\", cc = 1 }}\n{}", action(0));
+    text += &format!("[[global_mappings]]\ntrigger = {{ type = \"CC\", cc = 1 }}\n{}", plugin(0));
     for mode in 0..10 {
         text += &format!("[[modes]]\nname = \"mode {mode}\"\n");
-        for number in 0..100 - usize::from(mode == 0) {
-            let trigger = format!("trigger = {{ type = \"Note\", note = {number} }}\n");
-            text += &format!("[[modes.mappings]]\n{trigger}{}", action(mode * 100 + number + 1));
+        for number in usize::from(mode == 0)..100 {
+            let next = (mode + 1) % 10;
+            let action = match number {
+                99 => format!("action = {{ type = \"ModeChange\", mode = \"mode {next}\" }}\n"),
+                _ => plugin(mode * 100 + number),
+            };
+            text += &format!("[[modes.mappings]]\ntrigger = {{ type = \"Note\", note = {number} }}\n{action}");
         }
     }
     text
