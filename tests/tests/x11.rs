@@ -20,8 +20,8 @@ fn text_and_keystrokes_arrive_exactly_in_an_x11_window() {
     let texts = texts();
     let mut config = Config::new().mapping(r#"type = "Note", note = 99"#, r#"type = "Keystroke", keys = "enter""#);
     for (note, text) in (0..).zip(&texts) {
-        // what Rust escapes in these, TOML escapes alike
-        let text = format!("{text:?}");
+        // what JSON escapes in these, TOML escapes alike
+        let text = serde_json::Value::from(text.as_str()).to_string();
         config =
             config.mapping(&format!(r#"type = "Note", note = {note}"#), &format!(r#"type = "Text", text = {text}"#));
     }
