@@ -124,8 +124,11 @@ impl Daemon {
     /// There is no such plugin.
     #[must_use]
     pub fn worker(&self, id: &str) -> WorkerStatus {
-        let request = Request::WorkerInspect { id: id.parse().expect("a plugin id") };
-        self.call(&request).unwrap_or_else(|error| panic!("inspect {id}: {error}\n{}", self.log_text()))
+        self.try_worker(id).unwrap_or_else(|error| panic!("inspect {id}: {error}\n{}", self.log_text()))
+    }
+
+    fn try_worker(&self, id: &str) -> Result<WorkerStatus, String> {
+        self.call(&Request::WorkerInspect { id: id.parse().expect("a plugin id") })
     }
 
     /// Restarts a plugin's worker, as `midimon worker restart` does.
@@ -153,7 +156,8 @@ impl Daemon {
     /// It does not become so.
     pub fn wait_worker(&self, id: &str, what: &str, mut wanted: impl FnMut(&WorkerStatus) -> bool) -> WorkerStatus {
         eventually(&format!("{id}: {what}"), || {
-            let worker = self.worker(id);
+            // after a start or a reload it may not be known yet
+            let worker = self.try_worker(id).map_err(|error| format!("{error}\n{}", self.log_text()))?;
             if wanted(&worker) { Ok(worker) } else { Err(format!("{worker:#?}\n{}", self.log_text())) }
         })
     }

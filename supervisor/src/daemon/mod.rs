@@ -32,10 +32,15 @@ use router::{Notice, Router};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often the end of all work is looked for once the last input has ended.
 const DONE_POLL: Duration = Duration::from_millis(10);
+/// How often the end of loading is looked for.
+const LOAD_POLL: Duration = Duration::from_millis(2);
+/// How long the control socket waits for the plugins when the daemon starts.
+const SOCKET_PATIENCE: Duration = Duration::from_secs(1);
 /// How long releases may take to reach the plugins when the daemon stops.
 const RELEASE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -105,13 +110,18 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     let ending = specs.iter().filter(|spec| spec.ends()).count();
 
     let running = start(&options, notices)?;
+    let loader = running.load(ending > 0)?;
+    // whoever finds the socket finds the plugins too, unless compiling them takes long
+    let mut loading = wait_loaded(&loader, &noticed, Some(SOCKET_PATIENCE));
     let server = Server::start(&running.home.socket(), running.clone())?;
     let _watcher = watch::start(running.config.path(), running.notices.clone());
     let timers = Router::start_timers(&running.router).map_err(DaemonError::Thread)?;
-    if running.load(&noticed, ending > 0)? {
-        start_inputs(&running, &options, &specs)?;
-    } else {
-        running.stop(); // it was asked for while code was compiled
+    if loading == Loading::GoesOn {
+        loading = wait_loaded(&loader, &noticed, None);
+    }
+    match loading {
+        Loading::Done | Loading::GoesOn => start_inputs(&running, &options, &specs)?,
+        Loading::Stopped => running.stop(),
     }
     tracing::info!("midimon {} runs, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
 
@@ -128,6 +138,29 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     running.executor.shutdown();
     drop(server);
     Ok(status)
+}
+
+/// How loading stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loading {
+    Done,
+    GoesOn,
+    /// The daemon is to stop.
+    Stopped,
+}
+
+/// Waits until everything is loaded, `at_most` so long where that is given.
+fn wait_loaded(loader: &JoinHandle<()>, noticed: &Receiver<Notice>, at_most: Option<Duration>) -> Loading {
+    let start = Instant::now();
+    while !loader.is_finished() {
+        if at_most.is_some_and(|limit| start.elapsed() >= limit) {
+            return Loading::GoesOn;
+        }
+        if noticed.recv_timeout(LOAD_POLL) == Ok(Notice::Stop) {
+            return Loading::Stopped;
+        }
+    }
+    Loading::Done
 }
 
 /// Makes the parts and wires them; nothing comes in yet.
@@ -186,10 +219,10 @@ impl Running {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the configuration and loads the plugins, which takes long where code has
-    /// to be compiled; false when the daemon is to stop meanwhile. Files are not
-    /// played before every plugin is `ready`, since each of their events counts.
-    fn load(self: &Arc<Self>, noticed: &Receiver<Notice>, ready: bool) -> Result<bool, DaemonError> {
+    /// Reads the configuration and loads the plugins, on a thread of its own since
+    /// that takes long where code has to be compiled. It ends when every plugin is
+    /// `ready`, where that matters: each event of a file counts.
+    fn load(self: &Arc<Self>, ready: bool) -> Result<JoinHandle<()>, DaemonError> {
         let running = self.clone();
         let load = move || {
             running.reload_and_log(true);
@@ -199,13 +232,7 @@ impl Running {
                 }
             }
         };
-        let loader = std::thread::Builder::new().name("loader".into()).spawn(load).map_err(DaemonError::Thread)?;
-        while !loader.is_finished() {
-            if noticed.recv_timeout(DONE_POLL) == Ok(Notice::Stop) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        std::thread::Builder::new().name("loader".into()).spawn(load).map_err(DaemonError::Thread)
     }
 
     /// Waits for the end: a request to stop, or, when `ending` inputs are all there

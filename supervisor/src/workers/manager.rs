@@ -17,6 +17,8 @@
 //! # }
 //! ```
 
+mod sync;
+
 use super::bindings::{BindError, BindSpec};
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
@@ -310,49 +312,6 @@ impl PluginManager {
 
     fn names(&self) -> MutexGuard<'_, NameTables> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes the running plugins those of the plugin directory: new and changed ones
-    /// are started, those gone or disabled are stopped, unchanged ones are left alone.
-    /// Does not wait for them to be ready. Takes long when code has to be compiled.
-    pub fn sync(&self) {
-        let scan = match self.scan() {
-            Ok(scan) => scan,
-            Err(error) => {
-                self.plugins().problems = BTreeMap::from([("plugins".to_owned(), error.to_string())]);
-                return;
-            }
-        };
-        let mut problems = BTreeMap::new();
-        for bad in scan.bad {
-            problems.insert(bad.path.display().to_string(), bad.cause.to_string());
-        }
-        let mut wanted = Vec::new();
-        for found in &scan.plugins {
-            let policy = self.policy(&found.manifest.id);
-            if policy.disabled {
-                continue;
-            }
-            match self.prepare.prepare(found, &policy) {
-                Ok(prepared) => wanted.push(prepared),
-                Err(error) => {
-                    tracing::error!("{}: {error}", found.manifest.id);
-                    problems.insert(found.manifest.id.to_string(), error.to_string());
-                }
-            }
-        }
-        let gone: Vec<PluginId> = {
-            let plugins = self.plugins();
-            let is_wanted = |id: &PluginId| wanted.iter().any(|prepared| prepared.spec.id == *id);
-            plugins.installed.keys().filter(|id| !is_wanted(id)).cloned().collect()
-        };
-        for id in gone {
-            self.unload(&id);
-        }
-        for prepared in wanted {
-            self.install(prepared);
-        }
-        self.plugins().problems = problems;
     }
 
     fn policy(&self, id: &PluginId) -> Policy {
