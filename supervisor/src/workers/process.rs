@@ -30,7 +30,7 @@ pub(super) const CLOSED_LIMIT: Duration = Duration::from_millis(250);
 /// What it did wrong then.
 pub(super) const EVENTS_CLOSED: &str = "it closed its event pipe";
 /// How long a flood of log lines is left in its pipe.
-pub(super) const LOG_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LOG_PAUSE: Duration = Duration::from_millis(20);
 /// From a ping to its answer.
 pub(super) const PING_LIMIT: Duration = Duration::from_secs(2);
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes read from a log pipe before others get their turn.
-const LOG_CHUNK: usize = 16 * 1024;
+const LOG_CHUNK: usize = 64 * 1024;
 /// Reads that empty a dead worker's pipe at most (a pipe holds 64 KiB, so more is not ours).
 const DRAIN_READS: usize = 64;
 
