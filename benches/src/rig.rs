@@ -104,7 +104,14 @@ impl Rig {
         let done = AtomicBool::new(false);
         let manager = &self.manager;
         std::thread::scope(|scope| {
-            scope.spawn(|| while !done.load(Ordering::Acquire) && driver.run_once(Some(Duration::from_millis(1))) {});
+            scope.spawn(|| {
+                let wait = Some(Duration::from_millis(1));
+                while !done.load(Ordering::Acquire) {
+                    if !driver.run_once(wait) {
+                        break;
+                    }
+                }
+            });
             let answer = ask(manager);
             done.store(true, Ordering::Release);
             answer
