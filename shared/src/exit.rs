@@ -58,6 +58,14 @@ exits! {
     Dumpable = 109, "it could not be made non-dumpable";
     /// Could not set no_new_privs.
     NoNewPrivs = 110, "no_new_privs could not be set";
+    /// Landlock could not be entered, or does not refuse what it must.
+    Landlock = 111, "Landlock could not be entered (it needs Linux 5.13 with Landlock switched on)";
+    /// The first system-call filter could not be installed, or does not refuse what it must.
+    Seccomp = 112, "its system-call filter could not be installed";
+    /// The second system-call filter could not be installed, or does not refuse what it must.
+    Lockdown = 113, "its second system-call filter could not be installed";
+    /// The handler that names forbidden system calls could not be installed.
+    ViolationHandler = 114, "the handler that names forbidden system calls could not be installed";
     /// The supervisor sent what is no command, or one that is out of place.
     Channel = 115, "a command from the supervisor was malformed or out of place";
     /// Events can no longer be written.

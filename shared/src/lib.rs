@@ -5,7 +5,8 @@
 //! a pipe that can only be used in its own direction ([`pipe`]), what a plugin
 //! is told about a trigger ([`context`]), and the values all of these are made
 //! of ([`midi`], [`id`], [`capability`], [`limits`]); how a worker is started
-//! ([`spawn`]) and how it says why it ended ([`exit`]); and the C interface of
+//! ([`spawn`]), what its sandbox achieved ([`sandbox`]), what it can ask for
+//! ([`host`]) and how it says why it ended ([`exit`]); and the C interface of
 //! native plugins ([`abi`]).
 #![forbid(unsafe_code)]
 
@@ -14,11 +15,13 @@ pub mod capability;
 pub mod codec;
 pub mod context;
 pub mod exit;
+pub mod host;
 pub mod id;
 pub mod limits;
 pub mod midi;
 pub mod pipe;
 pub mod protocol;
+pub mod sandbox;
 pub mod spawn;
 
 pub use capability::{Capability, CapabilityKind};

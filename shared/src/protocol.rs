@@ -14,7 +14,7 @@
 //!   Done | Dropped  ──────────────▶
 //! ```
 
-use crate::{context::TriggerStamp, id::PluginId, limits::WorkerLimits};
+use crate::{context::TriggerStamp, host::HostRequest, id::PluginId, limits::WorkerLimits, sandbox::LayerReport};
 use bincode::{Decode, Encode};
 use std::fmt;
 
@@ -185,7 +185,10 @@ pub enum Event {
         /// As in the ping.
         nonce: u64,
     },
-    /// The sandbox refused a system call; the worker exits.
+    /// Asks for something outside the sandbox. The answer, a [`crate::host::HostAnswer`], comes
+    /// over [`REQUEST_FD`]; the next request follows it.
+    Request(HostRequest),
+    /// The sandbox refused a system call; the worker exits, unless it was started to report only.
     Denied {
         /// The system call's number on this architecture.
         number: u32,
@@ -204,6 +207,8 @@ pub struct Hello {
     pub protocol: ProtocolRange,
     /// The worker program's version.
     pub version: String,
+    /// What each layer of its sandbox achieved, in the order they were entered.
+    pub layers: Vec<LayerReport>,
 }
 
 /// What the plugin says it is. Hostile text: cap and escape before showing.

@@ -4,6 +4,7 @@ use crate::sandbox::{code, descriptors::Descriptors};
 use crate::stop::Stop;
 use midimon_shared::pipe::{ReadEnd, ReceiveError, WriteEnd};
 use midimon_shared::protocol::{CodeKind, Hello, Load, ProtocolRange};
+use midimon_shared::sandbox::LayerReport;
 use midimon_shared::{Command, Event, PluginId, WorkerExit};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -30,8 +31,8 @@ impl Channel {
     ///
     /// # Errors
     /// The supervisor does not read.
-    pub fn hello(&self) -> Result<(), Stop> {
-        let hello = Hello { protocol: ProtocolRange::OURS, version: env!("CARGO_PKG_VERSION").to_owned() };
+    pub fn hello(&self, layers: Vec<LayerReport>) -> Result<(), Stop> {
+        let hello = Hello { protocol: ProtocolRange::OURS, version: env!("CARGO_PKG_VERSION").to_owned(), layers };
         self.send(&Event::Hello(hello))
     }
 

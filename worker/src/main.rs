@@ -43,7 +43,7 @@ fn run() -> Result<(), Stop> {
     // 5. Landlock, then seccomp stage A, go here.
     // 6. Only now is there anything to talk about.
     let mut channel = Channel::new(descriptors);
-    channel.hello()?;
+    channel.hello(Vec::new())?;
     let Some((load, code)) = channel.receive_load(&args.plugin, CodeKind::Native)? else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use crate::sys::spawn::{Child, SpawnSpec};
 use midimon_shared::exit::WorkerExit;
 use midimon_shared::pipe::{ReadEnd, WriteEnd};
 use midimon_shared::protocol::{Command, Event};
-use midimon_shared::spawn::SpawnArgs;
+use midimon_shared::spawn::{MissingLayers, SpawnArgs, Violations};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
@@ -85,6 +85,9 @@ pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, End
         memory_bytes: u64::from(spec.limits.memory_mib) * 1024 * 1024,
         nofile: NOFILE,
         fsize_bytes: u64::from(spec.limits.quota_mib) * 1024 * 1024,
+        data_dir: spec.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        violations: Violations::End,
+        missing_layers: MissingLayers::Refuse,
     };
     let spawn = SpawnSpec {
         program: programs.join(spec.program()),

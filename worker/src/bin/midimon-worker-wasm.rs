@@ -42,7 +42,7 @@ fn run() -> Result<(), Stop> {
     // 5. Landlock, then seccomp stage A, go here.
     // 6. Only now is there anything to talk about. The runtime is set up while the supervisor looks at us.
     let mut channel = Channel::new(descriptors);
-    channel.hello()?;
+    channel.hello(Vec::new())?;
     let host = wasm::Host::new();
     signals::die_of_sent_faults()?; // the runtime has put its own handlers in place
     let Some((load, artifact)) = channel.receive_load(&args.plugin, CodeKind::WasmCore)? else {

@@ -9,7 +9,7 @@ use midimon_shared::limits::InstanceMode;
 use midimon_shared::limits::WorkerLimits;
 use midimon_shared::pipe::{ReadEnd, WriteEnd};
 use midimon_shared::protocol::*;
-use midimon_shared::spawn::SpawnArgs;
+use midimon_shared::spawn::{MissingLayers, SpawnArgs, Violations};
 use midimon_shared::{Command, Event, WorkerExit};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -115,6 +115,9 @@ impl Worker {
             memory_bytes: 128 << 20,
             nofile: 64,
             fsize_bytes: 1 << 20,
+            data_dir: None,
+            violations: Violations::End,
+            missing_layers: MissingLayers::Refuse,
         }
     }
 

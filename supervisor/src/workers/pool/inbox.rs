@@ -104,6 +104,7 @@ impl Slot {
                 let message: String = safe(&message).chars().take(1000).collect();
                 self.step(shared, now, LifeEvent::LoadFailed(message));
             }
+            Event::Request(_) => self.violation("a request, and there is no broker yet"),
             Event::Denied { number } => {
                 let before = self.process.as_mut().and_then(|process| process.denied.replace(number));
                 if before.is_some() {
