@@ -28,6 +28,10 @@ pub enum KillReason {
     Unresponsive,
     /// Its sandbox, looked at from outside, was not what was asked for.
     SandboxCheck(String),
+    /// Its data directory is over its quota; with the figures.
+    Quota(String),
+    /// It took too much of something for too long: processor time, threads; with the figures.
+    Budget(String),
     /// It was asked to stop and did not.
     StopGrace,
     /// It was to stop before it had begun.
@@ -46,6 +50,8 @@ impl fmt::Display for KillReason {
             Self::Protocol(what) => write!(formatter, "protocol violation: {what}"),
             Self::Unresponsive => formatter.write_str("did not answer a ping within 2 s while idle"),
             Self::SandboxCheck(what) => write!(formatter, "sandbox check failed: {what}"),
+            Self::Quota(figures) => write!(formatter, "quota exceeded: {figures}"),
+            Self::Budget(figures) => write!(formatter, "budget exceeded: {figures}"),
             Self::StopGrace => formatter.write_str("did not stop within 2 s"),
             Self::StoppedEarly => formatter.write_str("stopped before it was ready"),
         }

@@ -244,6 +244,18 @@ impl Lifecycle {
             return Decision::Down;
         }
         self.last_end = Some(cause.to_string());
+        match cause {
+            // it would go over it again at once
+            EndCause::Killed(KillReason::Quota(_)) => {
+                self.state = State::Failed { reason: cause.to_string() };
+                return Decision::Down;
+            }
+            EndCause::Killed(KillReason::Budget(_)) => {
+                self.state = State::Quarantined { reason: cause.to_string() };
+                return Decision::Down;
+            }
+            _ => {}
+        }
         if self.limits.restart == RestartPolicy::Never {
             self.state = State::Failed { reason: cause.to_string() };
             return Decision::Down;

@@ -164,3 +164,16 @@ fn quarantine_survives_a_restart_of_the_daemon() {
     assert_eq!(life.step(ms(0), Event::Stop, 0.5), Decision::Down);
     assert!(matches!(life.state(), State::Quarantined { .. }));
 }
+
+#[test]
+fn over_its_quota_it_fails_and_over_a_budget_it_is_quarantined_at_once() {
+    let killed = |reason| Event::Ended(EndCause::Killed(reason));
+    let mut life = started();
+    assert_eq!(life.step(ms(2), killed(KillReason::Quota("65 MiB of 64 MiB".into())), 0.5), Decision::Down);
+    let reason = "quota exceeded: 65 MiB of 64 MiB".to_owned();
+    assert_eq!(life.state(), &State::Failed { reason });
+    let mut life = started();
+    assert_eq!(life.step(ms(2), killed(KillReason::Budget("500 threads".into())), 0.5), Decision::Down);
+    let reason = "budget exceeded: 500 threads".to_owned();
+    assert_eq!(life.state(), &State::Quarantined { reason });
+}
