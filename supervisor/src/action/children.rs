@@ -4,12 +4,11 @@ use super::notes::Notes;
 use crate::clock::{Time, now};
 use crate::mapping::types::Shell;
 use crate::sys::inherit::close_others_on_exec;
-use crate::sys::pidfd::PidFd;
+use crate::sys::pidfd::{PidFd, ProcessEnd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use serde::Serialize;
 use std::io;
@@ -227,11 +226,10 @@ impl Keeper<'_> {
         children.retain(|child| {
             let failure = match child.handle.reap() {
                 Ok(None) => return true,
-                Ok(Some(WaitStatus::Exited(_, 0))) => None,
-                Ok(Some(WaitStatus::Exited(_, code))) => Some(format!("ended with exit code {code}")),
-                Ok(Some(WaitStatus::Signaled(_, signal, _))) => Some(format!("was ended by {signal}")),
-                // stopped or continued is not asked for; it is forgotten when it cannot be waited for
-                Ok(Some(_)) => return true,
+                Ok(Some(ProcessEnd::Exited(0))) => None,
+                Ok(Some(ProcessEnd::Exited(code))) => Some(format!("ended with exit code {code}")),
+                Ok(Some(ProcessEnd::Signaled(signal))) => Some(format!("was ended by {signal}")),
+                Ok(Some(ProcessEnd::RealTimeSignal(number))) => Some(format!("was ended by signal {number}")),
                 Err(Errno::EINTR) => return true,
                 Err(error) => Some(format!("cannot be waited for: {error}")),
             };

@@ -1,12 +1,23 @@
 //! A handle on a child process that can never come to mean another one.
 
-#![allow(unsafe_code)] // the two system calls libc has no wrapper for
+#![allow(unsafe_code)] // the two system calls libc has no wrapper for, and waitid's raw answer
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessEnd {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Signaled(Signal),
+    /// By a signal without a name: a real-time one, by its number.
+    RealTimeSignal(i32),
+}
 
 /// An open pidfd.
 #[derive(Debug)]
@@ -43,24 +54,39 @@ impl PidFd {
     ///
     /// # Errors
     /// The system call's; `ECHILD` when it was reaped already.
-    pub fn reap(&self) -> Result<Option<WaitStatus>, Errno> {
-        match waitid(Id::PIDFd(self.0.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG)? {
-            WaitStatus::StillAlive => Ok(None),
-            status => Ok(Some(status)),
-        }
+    pub fn reap(&self) -> Result<Option<ProcessEnd>, Errno> {
+        self.wait_with(libc::WEXITED | libc::WNOHANG)
     }
 
     /// Waits until the process has ended and reaps it.
     ///
     /// # Errors
     /// The system call's.
-    pub fn wait(&self) -> Result<WaitStatus, Errno> {
+    pub fn wait(&self) -> Result<ProcessEnd, Errno> {
         loop {
-            match waitid(Id::PIDFd(self.0.as_fd()), WaitPidFlag::WEXITED) {
-                Err(Errno::EINTR) => {}
-                result => return result,
+            match self.wait_with(libc::WEXITED) {
+                Err(Errno::EINTR) | Ok(None) => {}
+                Ok(Some(end)) => return Ok(end),
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// nix's own reaps the process and then loses how it ended when it knows no name for the signal.
+    fn wait_with(&self, options: i32) -> Result<Option<ProcessEnd>, Errno> {
+        let id = self.0.as_raw_fd() as libc::id_t;
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the descriptor is open as long as self lives; info is ours, and waitid writes nothing but it.
+        Errno::result(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), options) })?;
+        // SAFETY: all bits zero are a valid siginfo_t, and waitid has left it so or written one.
+        let info = unsafe { info.assume_init() };
+        // SAFETY: waitid fills in the fields of SIGCHLD, or leaves zeros, which say that it still runs.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        Ok((pid != 0).then(|| match (info.si_code, Signal::try_from(status)) {
+            (libc::CLD_EXITED, _) => ProcessEnd::Exited(status),
+            (_, Ok(signal)) => ProcessEnd::Signaled(signal),
+            (_, Err(_)) => ProcessEnd::RealTimeSignal(status),
+        }))
     }
 }
 

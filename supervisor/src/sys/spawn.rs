@@ -112,7 +112,7 @@ fn duplicate_high(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::wait::WaitStatus;
+    use crate::sys::pidfd::ProcessEnd;
     use std::io::Read;
 
     fn sh(script: &str) -> (Child, std::io::PipeReader) {
@@ -133,7 +133,7 @@ mod tests {
         output.read_to_string(&mut text).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines, ["/dev/null", &child.pid.to_string()]);
-        assert_eq!(child.pidfd.wait().unwrap(), WaitStatus::Exited(child.pid, 0));
+        assert_eq!(child.pidfd.wait().unwrap(), ProcessEnd::Exited(0));
     }
 
     #[test]
@@ -141,8 +141,15 @@ mod tests {
         let (child, _output) = sh("read line < /dev/zero; exit 3");
         assert_eq!(child.pidfd.reap().unwrap(), None);
         child.pidfd.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
-        assert!(matches!(child.pidfd.wait().unwrap(), WaitStatus::Signaled(..)));
+        assert_eq!(child.pidfd.wait().unwrap(), ProcessEnd::Signaled(Signal::SIGKILL));
         child.pidfd.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn a_death_by_a_signal_without_a_name_is_told_by_its_number() {
+        let (child, _output) = sh("kill -40 $$");
+        assert_eq!(child.pidfd.wait().unwrap(), ProcessEnd::RealTimeSignal(40));
+        assert_eq!(child.pidfd.reap(), Err(Errno::ECHILD), "it was reaped");
     }
 
     #[test]

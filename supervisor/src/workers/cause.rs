@@ -1,7 +1,7 @@
 //! Why a worker ended, in words.
 
+use crate::sys::pidfd::ProcessEnd;
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use std::fmt;
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ pub enum EndCause {
         /// Its private memory (VmData) when last seen during a call, and its limit, in KiB.
         memory: Option<(u64, u64)>,
     },
+    /// A real-time signal ended it; its number.
+    RealTimeSignal(i32),
     /// It ran out of memory, and that can be proved.
     OutOfMemory(String),
     /// It made a system call the sandbox forbids; the number where it is known.
@@ -85,12 +87,12 @@ pub enum EndCause {
 impl EndCause {
     /// What the kernel says, before anything else is known.
     #[must_use]
-    pub fn from_wait(status: WaitStatus) -> Self {
-        match status {
-            WaitStatus::Exited(_, code) => Self::Exited(code),
-            WaitStatus::Signaled(_, Signal::SIGSYS, _) => Self::ForbiddenCall(None),
-            WaitStatus::Signaled(_, signal, _) => Self::Signaled { signal, memory: None },
-            other => Self::NotStarted(format!("unexpected wait status {other:?}")),
+    pub fn from_wait(end: ProcessEnd) -> Self {
+        match end {
+            ProcessEnd::Exited(code) => Self::Exited(code),
+            ProcessEnd::Signaled(Signal::SIGSYS) => Self::ForbiddenCall(None),
+            ProcessEnd::Signaled(signal) => Self::Signaled { signal, memory: None },
+            ProcessEnd::RealTimeSignal(number) => Self::RealTimeSignal(number),
         }
     }
 }
@@ -108,6 +110,7 @@ impl fmt::Display for EndCause {
                     None => Ok(()),
                 }
             }
+            Self::RealTimeSignal(number) => write!(formatter, "killed by signal {number} (a real-time signal)"),
             Self::OutOfMemory(evidence) => write!(formatter, "out of memory: {evidence}"),
             Self::ForbiddenCall(Some(number)) => write!(formatter, "forbidden system call {number}"),
             Self::ForbiddenCall(None) => formatter.write_str("forbidden system call (unknown)"),

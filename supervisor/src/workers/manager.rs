@@ -22,7 +22,7 @@ mod sync;
 use super::bindings::{BindError, BindSpec};
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
-use super::pool::{Pool, Request, Requests};
+use super::pool::{Pool, Request, Requests, STOPPING};
 use super::prepare::{Prepare, PrepareError, Prepared};
 use super::quarantine::Quarantine;
 use super::ring::{CallEnd, DropReason, Route};
@@ -361,7 +361,7 @@ impl PluginManager {
         match self.requests.ask(|reply| Request::Settled(id.clone(), reply)) {
             Some(Ok(())) => Ok(()),
             Some(Err(reason)) => Err(LoadError::NotReady(id.clone(), reason)),
-            None => Err(LoadError::NotReady(id.clone(), "the manager is shut down".into())),
+            None => Err(LoadError::NotReady(id.clone(), STOPPING.to_owned())),
         }
     }
 
@@ -378,7 +378,8 @@ impl PluginManager {
     pub fn restart(&self, id: &PluginId) -> Result<(), LoadError> {
         match self.requests.ask(|reply| Request::Restart(id.clone(), reply)) {
             Some(true) => self.wait_ready(id),
-            _ => {
+            None => Err(LoadError::NotReady(id.clone(), STOPPING.to_owned())),
+            Some(false) => {
                 let known: Vec<String> = self.list().iter().map(ToString::to_string).collect();
                 Err(LoadError::Unknown(id.clone(), known.join(", ")))
             }

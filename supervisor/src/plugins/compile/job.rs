@@ -3,6 +3,7 @@
 
 use crate::plugins::SealedCode;
 use crate::plugins::code::create_memfd;
+use crate::sys::pidfd::ProcessEnd;
 use crate::sys::spawn::{Child, SpawnError, SpawnSpec};
 use midimon_shared::exit::WorkerExit;
 use midimon_shared::spawn::CompileArgs;
@@ -10,7 +11,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use nix::unistd::pipe2;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -113,7 +113,7 @@ fn talk(
         streams.read(max_output)?;
     }
     match child.end(deadline)? {
-        WaitStatus::Exited(_, 0) => Ok(streams),
+        ProcessEnd::Exited(0) => Ok(streams),
         end => Err(CompileError::Failed(explain(end, &streams.said))),
     }
 }
@@ -198,7 +198,7 @@ struct Job(Child);
 
 impl Job {
     /// Waits for its end.
-    fn end(self, deadline: Instant) -> Result<WaitStatus, CompileError> {
+    fn end(self, deadline: Instant) -> Result<ProcessEnd, CompileError> {
         poll_until(&mut [PollFd::new(self.0.pidfd.as_fd(), PollFlags::POLLIN)], deadline)?;
         Ok(self.0.pidfd.wait()?)
     }
@@ -213,17 +213,17 @@ impl Drop for Job {
 }
 
 /// Its last line, made safe to show, else what its end means.
-fn explain(end: WaitStatus, said: &[u8]) -> String {
+fn explain(end: ProcessEnd, said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     if let Some(line) = said.lines().rev().find(|line| !line.trim().is_empty()) {
         return crate::workers::log::safe(line.trim());
     }
     match end {
-        WaitStatus::Exited(_, code) => WorkerExit::from_code(code)
+        ProcessEnd::Exited(code) => WorkerExit::from_code(code)
             .map_or_else(|| format!("the compiler exited with {code}"), |exit| exit.sentence().to_owned()),
-        WaitStatus::Signaled(_, Signal::SIGXCPU, _) => format!("it takes more than {CPU_SECONDS} s to compile"),
-        WaitStatus::Signaled(_, signal, _) => format!("the compiler was killed by {signal}"),
-        end => format!("the compiler ended in an unknown way: {end:?}"),
+        ProcessEnd::Signaled(Signal::SIGXCPU) => format!("it takes more than {CPU_SECONDS} s to compile"),
+        ProcessEnd::Signaled(signal) => format!("the compiler was killed by {signal}"),
+        ProcessEnd::RealTimeSignal(number) => format!("the compiler was killed by signal {number}"),
     }
 }
 

@@ -27,45 +27,50 @@ const DRAIN_READS: usize = 64;
 
 impl Slot {
     /// One read, so that others get their turn; the kernel tells of this pipe again
-    /// when more comes, or when it is asked to because some was left.
-    pub fn read_events(&mut self, shared: &mut Shared, now: Time, hung_up: bool) {
-        let Some(process) = &mut self.process else { return };
+    /// when more comes, or when it is asked to because some was left. Says whether
+    /// anything but pongs came: those alone are no reason to stay awake.
+    pub fn read_events(&mut self, shared: &mut Shared, now: Time, hung_up: bool) -> bool {
+        let Some(process) = &mut self.process else { return false };
         match process.events.fill() {
             Ok(may_have_more) => {
-                self.take_events(shared, now);
+                let active = self.take_events(shared, now);
                 if may_have_more || hung_up {
                     self.look_again(shared);
                 }
+                active
             }
-            Err(ReceiveError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(ReceiveError::Io(error)) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) => {
                 process.closed_since = Some(now);
                 let _ = shared.epoll.delete(&process.events);
                 if !matches!(error, ReceiveError::Closed) {
                     tracing::debug!("{}: {error}", self.spec.id);
                 }
+                true
             }
         }
     }
 
-    fn take_events(&mut self, shared: &mut Shared, now: Time) {
-        let mut complete = false;
+    fn take_events(&mut self, shared: &mut Shared, now: Time) -> bool {
+        let (mut complete, mut active) = (false, false);
         loop {
-            let Some(process) = &mut self.process else { return };
+            let Some(process) = &mut self.process else { return active };
             match process.events.buffered() {
                 Ok(Some(event)) => {
                     complete = true;
+                    active |= !matches!(event, Event::Pong { .. });
                     self.event(shared, now, event);
                 }
                 Ok(None) => {
                     // the deadline runs from a frame's first byte, however its others drip in
                     let since = if complete { now } else { process.partial_since.unwrap_or(now) };
                     process.partial_since = process.events.is_within_frame().then_some(since);
-                    return;
+                    return active;
                 }
                 Err(error) => {
                     let _ = shared.epoll.delete(&process.events);
-                    return self.violation(format!("not an event: {error}"));
+                    self.violation(format!("not an event: {error}"));
+                    return true;
                 }
             }
         }

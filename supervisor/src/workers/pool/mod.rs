@@ -33,6 +33,8 @@ const ACTIVE_SCAN: Duration = Duration::from_millis(50);
 const ACTIVE_FOR: Duration = Duration::from_secs(2);
 /// How often idle workers are pinged, all together.
 const PING_EVERY: Duration = Duration::from_secs(10);
+/// Why nothing is started any more.
+pub(super) const STOPPING: &str = "midimon is stopping";
 /// Events taken from the kernel at once.
 const BATCH: usize = 64;
 
@@ -238,8 +240,9 @@ impl Pool {
         }
         match source {
             Source::Events => {
-                slot.read_events(&mut self.shared, now, flags.contains(EpollFlags::EPOLLHUP));
-                self.stay_active(now);
+                if slot.read_events(&mut self.shared, now, flags.contains(EpollFlags::EPOLLHUP)) {
+                    self.stay_active(now);
+                }
             }
             Source::Commands => slot.write_commands(now),
             Source::Log => slot.read_log(&mut self.shared, now),
@@ -265,6 +268,9 @@ impl Pool {
 
     fn request(&mut self, now: Time, request: Request) {
         match request {
+            // nothing begins any more; who waits for it is told, or finds nobody to ask
+            Request::Install { .. } | Request::Restart(..) if self.stopping => {}
+            Request::Settled(_, reply) if self.stopping => drop(reply.send(Err(STOPPING.to_owned()))),
             Request::Install { spec, lane } => self.install(now, *spec, lane),
             Request::Remove(id) => {
                 if let Some(&index) = self.by_id.get(&id) {
@@ -346,3 +352,6 @@ fn timeout(at_most: Option<Duration>) -> EpollTimeout {
     let millis = at_most.as_nanos().div_ceil(1_000_000).min(60_000);
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(60_000)).unwrap_or(EpollTimeout::ZERO)
 }
+
+#[cfg(test)]
+mod tests;
