@@ -2,11 +2,13 @@
 //!
 //! Data flows downwards and never back up:
 //! [`cli`] → [`daemon`] → [`midi`] → [`mapping`] → [`action`] and [`workers`].
-//! [`plugins`] says what a plugin is and may do, [`control`] answers other
-//! processes, [`monitor`] lets people watch, [`sys`] holds the few raw system calls.
+//! [`plugins`] says what a plugin is and may do, [`audit`] keeps what it did,
+//! [`control`] answers other processes, [`monitor`] lets people watch, [`sys`]
+//! holds the few raw system calls.
 #![deny(unsafe_code)] // allowed in `sys` alone
 
 pub mod action;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod control;

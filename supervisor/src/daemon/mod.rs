@@ -181,6 +181,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         compiled: Some(home.compiled_dir()),
         data: home.plugin_data_dir(),
         logs: Some(home.logs_dir()),
+        audit: Some(home.audit_dir()),
         state: Some(home.state_dir()),
         monitor: monitor.clone(),
     })?);

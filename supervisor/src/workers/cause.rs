@@ -95,6 +95,12 @@ impl EndCause {
             ProcessEnd::RealTimeSignal(number) => Self::RealTimeSignal(number),
         }
     }
+
+    /// Whether the plugin did what it may not: no accident of honest code.
+    #[must_use]
+    pub const fn is_violation(&self) -> bool {
+        matches!(self, Self::ForbiddenCall(_) | Self::Killed(KillReason::Protocol(_) | KillReason::SandboxCheck(_)))
+    }
 }
 
 impl fmt::Display for EndCause {

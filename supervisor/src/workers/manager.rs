@@ -28,6 +28,7 @@ use super::quarantine::Quarantine;
 use super::ring::{CallEnd, DropReason, Route};
 use super::spawner::Spawner;
 use super::status::WorkerStatus;
+use crate::audit::Audit;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::plugins::Grants;
@@ -56,6 +57,8 @@ pub struct ManagerOptions {
     pub data: PathBuf,
     /// Directory for the plugins' logs; `None` keeps them in memory only.
     pub logs: Option<PathBuf>,
+    /// Directory for the record of what plugins do; `None` records nothing.
+    pub audit: Option<PathBuf>,
     /// Directory for what must outlive the program (quarantine); `None` forgets.
     pub state: Option<PathBuf>,
     /// Directory for compiled WASM modules; without it, or without `state`, they are
@@ -74,6 +77,7 @@ impl ManagerOptions {
             plugins: Some(plugins.into()),
             data: data.into(),
             logs: None,
+            audit: None,
             state: None,
             compiled: None,
             monitor: Arc::default(),
@@ -103,6 +107,8 @@ pub enum ManagerError {
     Programs(std::io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    #[error("cannot keep the audit log: {0}")]
+    Audit(std::io::Error),
     #[error("cannot watch workers: {0}")]
     Pool(#[from] nix::errno::Errno),
     #[error(transparent)]
@@ -169,6 +175,7 @@ pub struct Target {
 #[derive(Debug)]
 pub struct PluginManager {
     requests: Requests,
+    audit: Audit,
     prepare: Prepare,
     plugins: Mutex<Plugins>,
     lanes: Mutex<HashMap<PluginId, Arc<Lane>>>,
@@ -230,10 +237,12 @@ impl PluginManager {
         let prepare = Prepare::new(&options, &programs, spawner.clone())?;
         let quarantine = Quarantine::open(options.state.as_deref());
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
-        let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, options.monitor)?;
+        let audit = options.audit.map(Audit::start).transpose().map_err(ManagerError::Audit)?.unwrap_or_default();
+        let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, audit.clone(), options.monitor)?;
         let plugins = Plugins { directory: options.plugins, ..Plugins::default() };
         let manager = Self {
             requests,
+            audit,
             prepare,
             plugins: Mutex::new(plugins),
             lanes: Mutex::default(),
@@ -324,6 +333,7 @@ impl PluginManager {
         if plugins.installed.get(&id).is_some_and(|installed| installed.is_same(&prepared)) {
             return;
         }
+        self.audit.grants(&id, prepared.grants.iter().map(ToString::to_string));
         let lane = self.lane(&id);
         lane.set_limits(&prepared.spec.limits);
         self.requests.send(Request::Install { spec: Box::new(prepared.spec.clone()), lane });
@@ -466,6 +476,7 @@ impl PluginManager {
             // a panic of the thread was reported where it happened
             let _ = thread.join();
         }
+        self.audit.flush(Duration::from_secs(1)); // a disk that hangs holds up no end
     }
 }
 

@@ -32,7 +32,7 @@ pub enum PrepareError {
 pub(super) struct Prepared {
     pub spec: PluginSpec,
     digest: [u8; 32],
-    grants: Grants,
+    pub grants: Grants,
 }
 
 impl Prepared {

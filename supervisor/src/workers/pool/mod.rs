@@ -13,6 +13,7 @@ use super::spawner::Spawner;
 use super::spec::PluginSpec;
 use super::status::WorkerStatus;
 use super::waker::Waker;
+use crate::audit::Audit;
 use crate::clock::{self, Time};
 use crate::monitor::Monitor;
 use crate::sys::spawn::{Child, SpawnError};
@@ -125,6 +126,7 @@ pub(super) struct Shared {
     pub programs: PathBuf,
     pub quarantine: super::quarantine::Quarantine,
     pub logs: Option<LogFiles>,
+    pub audit: Audit,
     pub monitor: Arc<Monitor>,
 }
 
@@ -154,6 +156,7 @@ impl Pool {
         programs: PathBuf,
         quarantine: super::quarantine::Quarantine,
         logs: Option<LogFiles>,
+        audit: Audit,
         monitor: Arc<Monitor>,
     ) -> Result<(Self, Requests), Errno> {
         let (sender, receiver) = channel();
@@ -162,7 +165,7 @@ impl Pool {
         epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let alarm = Alarm::new()?;
         epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
-        let shared = Shared { epoll, requests: requests.clone(), spawner, programs, quarantine, logs, monitor };
+        let shared = Shared { epoll, requests: requests.clone(), spawner, programs, quarantine, logs, audit, monitor };
         let now = clock::now();
         let pool = Self {
             shared,

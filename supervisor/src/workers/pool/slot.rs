@@ -2,6 +2,7 @@
 //! everything the worker sends.
 
 use super::{Request, Settled, Shared, Source, Token};
+use crate::audit::AuditEvent;
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
 use crate::sys::spawn::{Child, SpawnError};
@@ -97,6 +98,7 @@ impl Slot {
     }
 
     pub(super) fn step(&mut self, shared: &mut Shared, now: Time, event: LifeEvent) {
+        self.audit(shared, &event);
         let before = self.state();
         let decision = self.life.step(now, event, random());
         match decision {
@@ -115,6 +117,25 @@ impl Slot {
         if before != after {
             self.report(shared, now, after);
             self.settle();
+        }
+    }
+
+    /// Records a start, an end and a violation.
+    fn audit(&self, shared: &Shared, event: &LifeEvent) {
+        let record = |event| shared.audit.record(&self.spec.id, event);
+        match event {
+            LifeEvent::Loaded => record(AuditEvent::Started {
+                pid: self.process.as_ref().map_or(0, |process| process.pid),
+                version: self.spec.version.clone(),
+                sandbox: "checked".to_owned(),
+            }),
+            LifeEvent::Ended(cause) => {
+                if cause.is_violation() {
+                    record(AuditEvent::Violation { what: cause.to_string() });
+                }
+                record(AuditEvent::Ended { cause: cause.to_string() });
+            }
+            _ => {}
         }
     }
 

@@ -1,0 +1,215 @@
+//! What is recorded, and how a line of it looks.
+
+use crate::workers::log::safe;
+use midimon_shared::PluginId;
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+/// Longest text within an event, in characters; the rest of a longer one is cut.
+pub const MAX_TEXT: usize = 256;
+
+/// Something a plugin did, or that was done with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum AuditEvent {
+    /// Its worker is ready.
+    Started {
+        /// The process.
+        pid: i32,
+        /// The plugin's version.
+        version: String,
+        /// How much of the sandbox holds, in one word.
+        sandbox: String,
+    },
+    /// Its worker has ended.
+    Ended {
+        /// Why.
+        cause: String,
+    },
+    /// It did what its sandbox forbids.
+    Violation {
+        /// What.
+        what: String,
+    },
+    /// It may do this from now on.
+    Granted {
+        /// What, as in the configuration.
+        capability: String,
+    },
+    /// It may not do this any more.
+    Withdrawn {
+        /// What, as in the configuration.
+        capability: String,
+    },
+    /// It asked the supervisor for something.
+    Use {
+        /// What: `connect`, `midi-send`, `run` …
+        what: String,
+        /// With whom or what.
+        target: String,
+        /// How much was sent or received, in bytes.
+        bytes: u64,
+        /// Whether it was done.
+        allowed: bool,
+        /// Why not, or how it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// It changed a file in its data directory.
+    File {
+        /// How.
+        what: FileChange,
+        /// Which, from the data directory on.
+        path: String,
+        /// How long it is now, in bytes.
+        bytes: u64,
+    },
+    /// So many events are missing here: they came faster than they can be kept.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+    /// So many lines, all of files and uses, were deleted from the log's old end.
+    Discarded {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// What happened to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum FileChange {
+    Created,
+    Written,
+    Deleted,
+    Renamed,
+}
+
+impl AuditEvent {
+    /// Whether it is one of those that a plugin can cause in any number.
+    #[must_use]
+    pub const fn is_activity(&self) -> bool {
+        matches!(self, Self::Use { .. } | Self::File { .. } | Self::Lost { .. } | Self::Discarded { .. })
+    }
+
+    /// The same with its texts, which are a stranger's, cut and made safe to show.
+    #[must_use]
+    pub(super) fn shown(mut self) -> Self {
+        let texts: [Option<&mut String>; 3] = match &mut self {
+            Self::Started { version, sandbox, .. } => [Some(version), Some(sandbox), None],
+            Self::Ended { cause } => [Some(cause), None, None],
+            Self::Violation { what } => [Some(what), None, None],
+            Self::Granted { capability } | Self::Withdrawn { capability } => [Some(capability), None, None],
+            Self::Use { what, target, reason, .. } => [Some(what), Some(target), reason.as_mut()],
+            Self::File { path, .. } => [Some(path), None, None],
+            Self::Lost { .. } | Self::Discarded { .. } => [None, None, None],
+        };
+        for text in texts.into_iter().flatten() {
+            *text = shown(text);
+        }
+        self
+    }
+
+    /// How many bytes it is about, where it is about any.
+    pub(super) fn bytes_mut(&mut self) -> Option<&mut u64> {
+        match self {
+            Self::Use { bytes, .. } | Self::File { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+/// A text cut to [`MAX_TEXT`] and made safe to show.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        None => safe(text),
+        Some((end, _)) => safe(&text[..end]) + " … (cut)",
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, as RFC 3339 writes it, in UTC, with milliseconds.
+    pub time: String,
+    /// Which plugin.
+    pub plugin: PluginId,
+    /// What.
+    #[serde(flatten)]
+    pub event: AuditEvent,
+    /// How often within the second that ended then; the bytes of uses are those of all of them.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+const fn is_once(times: &u64) -> bool {
+    *times == 1
+}
+
+/// As RFC 3339 writes it, in UTC, with milliseconds.
+#[must_use]
+pub(super) fn time(at: SystemTime) -> String {
+    // a clock before 1970 is a clock that is not set
+    let unix_ms =
+        at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+}
+
+/// The date that many days after 1970-01-01: years of 365 or 366 days, then months, are taken away.
+fn date(mut days: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    // the calendar repeats every 400 years
+    let mut year = 1970 + days / 146_097 * 400;
+    days %= 146_097;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in lengths {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let at = |ms| time(SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(951_868_799_999), "2000-02-29T23:59:59.999Z");
+        assert_eq!(at(1_709_210_096_789), "2024-02-29T12:34:56.789Z");
+        assert_eq!(at(1_735_689_600_000), "2025-01-01T00:00:00.000Z");
+        assert_eq!(at(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_line_is_one_line_of_json_whatever_a_file_is_called() {
+        let path = format!("a\n\x1b[2J\u{202e}\"{}", "x".repeat(5_000));
+        let event = AuditEvent::File { what: FileChange::Created, path, bytes: 7 }.shown();
+        let entry = Entry { time: time(SystemTime::UNIX_EPOCH), plugin: "notes".parse().unwrap(), event, times: 1 };
+        let line = serde_json::to_string(&entry).unwrap();
+        assert!(line.len() < 600 && !line.chars().any(char::is_control), "{line}");
+        assert!(line.contains("(cut)") && line.contains("\\\\u{202e}") && !line.contains("times"), "{line}");
+        assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry);
+    }
+}
