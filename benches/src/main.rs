@@ -7,6 +7,7 @@
 #![deny(unsafe_code)] // allowed in `counting` alone
 
 mod counting;
+mod direct;
 mod floor;
 mod machine;
 mod report;

@@ -8,6 +8,7 @@ mod million;
 mod one_way;
 mod reload;
 mod round_trip;
+mod sandbox;
 mod start;
 mod throughput;
 
@@ -19,9 +20,10 @@ use midimon_shared::Limits;
 pub type Measure = fn(Effort) -> Result<Vec<Bar>>;
 
 /// All groups, by the name `--only` takes.
-pub const GROUPS: [(&str, Measure); 11] = [
+pub const GROUPS: [(&str, Measure); 12] = [
     ("one-way", one_way::measure),
     ("round-trip", round_trip::measure),
+    ("sandbox", sandbox::measure),
     ("throughput", throughput::measure),
     ("spawn", start::spawn),
     ("restart", start::restart),
