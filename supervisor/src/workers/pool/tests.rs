@@ -1,4 +1,5 @@
 use super::*;
+use crate::audit::Audit;
 use crate::plugins::SealedCode;
 use crate::workers::quarantine::Quarantine;
 use crate::workers::status::{Origin, PluginKind};
@@ -34,7 +35,8 @@ fn pool(programs: &std::path::Path) -> (Pool, Requests) {
     std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
     let quarantine = Quarantine::open(None);
-    Pool::new(Spawner::start().unwrap(), programs.to_owned(), quarantine, None, Arc::default()).unwrap()
+    Pool::new(Spawner::start().unwrap(), programs.to_owned(), quarantine, None, Audit::default(), Arc::default())
+        .unwrap()
 }
 
 fn settled(requests: &Requests, id: &str) -> Receiver<Result<(), String>> {
