@@ -10,6 +10,7 @@ pub mod output;
 mod ports;
 mod run;
 pub mod safe_text;
+mod sandbox_view;
 mod start;
 mod status;
 pub mod table;

@@ -9,8 +9,10 @@ use crate::midi::input::InputSpec;
 use crate::midi::replay::Speed;
 use crate::monitor::{Monitor, MonitorEvent};
 use clap::Args;
+use midimon_shared::PluginId;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{PathBuf, absolute};
@@ -35,6 +37,10 @@ pub(super) struct Daemon {
     /// Play files again when they end
     #[arg(long = "loop")]
     looped: bool,
+    /// For authors: report this plugin's forbidden system calls and let them fail, instead of
+    /// ending it (repeatable; a plugin of [plugins] dir, never an installed one)
+    #[arg(long = "sandbox-report", value_name = "ID")]
+    sandbox_report: Vec<PluginId>,
     /// Log this and what is worse: off, error, warn, info, debug or trace
     /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
@@ -60,6 +66,9 @@ impl Daemon {
         if self.looped {
             arguments.push("--loop".into());
         }
+        for id in &self.sandbox_report {
+            arguments.extend(["--sandbox-report".into(), id.to_string().into()]);
+        }
         if let Some(level) = self.log_level {
             arguments.extend(["--log-level".into(), level.to_string().into()]);
         }
@@ -73,6 +82,7 @@ impl Daemon {
             inputs: self.inputs.clone(),
             speed: self.speed,
             looped: self.looped,
+            report_only: self.sandbox_report.iter().cloned().collect(),
             monitor: Arc::new(Monitor::default()),
             exit_when_done,
         }
@@ -156,6 +166,7 @@ impl Replay {
             inputs: vec![InputSpec::Replay(self.file)],
             speed: self.speed,
             looped: false,
+            report_only: BTreeSet::new(),
             monitor: Arc::new(Monitor::default()),
             exit_when_done: true,
         };
@@ -237,6 +248,8 @@ mod tests {
             "--speed",
             "max",
             "--loop",
+            "--sandbox-report",
+            "echo",
         ])
         .to_arguments()
         .unwrap();
@@ -253,6 +266,8 @@ mod tests {
             "--speed",
             "max",
             "--loop",
+            "--sandbox-report",
+            "echo",
         ];
         assert_eq!(arguments, expected);
     }

@@ -3,6 +3,7 @@
 
 use super::output::{Colour, Look};
 use super::safe_text::{safe_lines, safe_text};
+use super::sandbox_view;
 use super::table::{Cell, Side, Table};
 use super::units::{bytes, micros, seconds};
 use crate::workers::status::{DropCounts, Origin, PluginKind, WorkerState, WorkerStatus};
@@ -10,10 +11,11 @@ use midimon_shared::limits::{InstanceMode, RestartPolicy};
 
 use Side::{Left, Right};
 
-const LIFE: [(&str, Side); 8] = [
+const LIFE: [(&str, Side); 9] = [
     ("PLUGIN", Left),
     ("KIND", Left),
     ("STATE", Left),
+    ("SANDBOX", Left),
     ("PID", Right),
     ("UP", Right),
     ("RESTARTS", Right),
@@ -66,6 +68,7 @@ fn life(worker: &WorkerStatus) -> Vec<Cell> {
         worker.id.as_str().into(),
         kind(worker.kind).into(),
         Cell::new(state(worker.state), colour(worker.state)),
+        sandbox_view::cell(worker),
         or_dash(worker.pid.map(|pid| pid.to_string())).into(),
         or_dash(worker.uptime_s.map(seconds)).into(),
         number(worker.restarts, Colour::Notice),
@@ -98,6 +101,7 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note =
         |text: String| notes.push(format!("{} {}\n", look.paint(Colour::Strong, &format!("{}:", worker.id)), text));
+    sandbox_view::notes(worker, look).into_iter().for_each(&mut note);
     if let Some(reason) = &worker.reason {
         note(format!("{}: {}", look.paint(colour(worker.state), state(worker.state)), safe_text(reason)));
     }
@@ -164,6 +168,8 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
         ]
     }));
     section(worker.id.as_str(), rows);
+
+    section("sandbox", sandbox_view::rows(worker, look));
 
     let calls = &worker.calls;
     section(
@@ -258,6 +264,7 @@ pub(super) mod tests {
     use super::*;
     use crate::workers::status::{CallCounts, LatencySummary};
     use midimon_shared::Limits;
+    use midimon_shared::sandbox::{Layer, LayerReport, LayerState, SandboxLevel};
     use unicode_width::UnicodeWidthStr;
 
     pub(in crate::cli) fn worker(id: &str) -> WorkerStatus {
@@ -278,6 +285,19 @@ pub(super) mod tests {
             memory_kib: Some(612),
             data_dir: Some("/h/plugin-data/echo".into()),
             data_bytes: 4_096,
+            sandbox: SandboxLevel::Baseline,
+            layers: vec![
+                LayerReport::active(Layer::Seccomp, "2 filters"),
+                LayerReport {
+                    layer: Layer::Cgroup,
+                    state: LayerState::Unavailable,
+                    detail: "no cgroup v2 is delegated".into(),
+                },
+            ],
+            allow_degraded: false,
+            report_only: false,
+            violations: 0,
+            last_violation: None,
             limits: Limits::default(),
             log_tail: Vec::new(),
         }
@@ -290,6 +310,8 @@ pub(super) mod tests {
             reason: Some("6 crashes in 60 s; restart it with `midimon worker restart crashy`".into()),
             pid: None,
             uptime_s: None,
+            sandbox: SandboxLevel::None,
+            layers: Vec::new(),
             restarts: 5,
             last_end: Some("signal 11 (SIGSEGV)\n\x1b[2J".into()),
             calls: CallCounts { received: 20, done: 10, failed: 6, dropped, ..CallCounts::default() },
@@ -301,8 +323,8 @@ pub(super) mod tests {
     fn on_a_wide_terminal_a_worker_is_one_line() {
         let text = table(&[worker("echo")], &Look::plain(160));
         let expected = "\
-PLUGIN  KIND    STATE      PID     UP  RESTARTS  MEMORY  DATA  CALLS   DONE  FAILED  TIMEOUT  DROPPED  PENDING   P50     P99     MAX
-echo    native  ready  1234567  3m12s         0  612.0K  4.0K  10000  10000       0        0        0        0  85µs  1.24ms  5.00ms
+PLUGIN  KIND    STATE  SANDBOX       PID     UP  RESTARTS  MEMORY  DATA  CALLS   DONE  FAILED  TIMEOUT  DROPPED  PENDING   P50     P99     MAX
+echo    native  ready  baseline  1234567  3m12s         0  612.0K  4.0K  10000  10000       0        0        0        0  85µs  1.24ms  5.00ms
 ";
         assert_eq!(text, expected);
     }

@@ -142,7 +142,14 @@ impl Running {
             self.manager.problems().into_iter().map(|(what, reason)| {
                 if reason.starts_with(&what) { reason } else { format!("plugin {what}: {reason}") }
             });
-        plugins.chain(self.missing_plugins()).chain(self.inputs().problems()).collect()
+        plugins.chain(self.missing_plugins()).chain(self.unreported()).chain(self.inputs().problems()).collect()
+    }
+
+    /// Plugins that were to report only and that are not there.
+    fn unreported(&self) -> Vec<String> {
+        let there = self.manager.list();
+        let missing = self.report_only.iter().filter(|id| !there.contains(id));
+        missing.map(|id| format!("plugin {id}: --sandbox-report names it, and it is not loaded")).collect()
     }
 
     /// Plugins that mappings call and that are not there.

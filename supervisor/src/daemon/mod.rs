@@ -27,8 +27,10 @@ use crate::midi::replay::Speed;
 use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
+use midimon_shared::PluginId;
 use reload::ConfigHolder;
 use router::{Notice, Router};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +59,9 @@ pub struct RunOptions {
     pub speed: Speed,
     /// Whether replayed files start again at their end.
     pub looped: bool,
+    /// Plugins under development whose forbidden system calls are reported and fail, instead of
+    /// ending them.
+    pub report_only: BTreeSet<PluginId>,
     /// Where what happens is published; whoever wants all of it watches before the run.
     pub monitor: Arc<Monitor>,
     /// Whether the daemon ends when every replayed input has ended, every trigger
@@ -91,6 +96,7 @@ struct Running {
     devices: Arc<DeviceTable>,
     inputs: Mutex<Inputs>,
     config: ConfigHolder,
+    report_only: BTreeSet<PluginId>,
     notices: Sender<Notice>,
     started: Instant,
 }
@@ -183,6 +189,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         logs: Some(home.logs_dir()),
         audit: Some(home.audit_dir()),
         state: Some(home.state_dir()),
+        report_only: options.report_only.clone(),
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));
@@ -197,6 +204,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         devices: Arc::default(),
         inputs: Mutex::default(),
         config,
+        report_only: options.report_only.clone(),
         notices,
         started: Instant::now(),
     });

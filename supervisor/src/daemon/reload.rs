@@ -121,6 +121,7 @@ fn policies(settings: &BTreeMap<PluginId, PluginSettings>) -> Policies {
         disabled: settings.enabled == Some(false),
         limits: settings.apply(&Limits::default()),
         grants: settings.grants.iter().cloned().collect::<Grants>(),
+        allow_degraded: settings.allow_degraded,
     };
     settings.iter().map(|(id, settings)| (id.clone(), policy(settings))).collect()
 }

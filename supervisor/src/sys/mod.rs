@@ -5,3 +5,4 @@ pub mod inherit;
 pub mod pidfd;
 pub mod proc_status;
 pub mod spawn;
+pub mod syscalls;

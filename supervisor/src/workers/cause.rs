@@ -1,6 +1,7 @@
 //! Why a worker ended, in words.
 
 use crate::sys::pidfd::ProcessEnd;
+use crate::sys::syscalls::SystemCall;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
@@ -76,8 +77,8 @@ pub enum EndCause {
     RealTimeSignal(i32),
     /// It ran out of memory, and that can be proved.
     OutOfMemory(String),
-    /// It made a system call the sandbox forbids; the number where it is known.
-    ForbiddenCall(Option<u32>),
+    /// It made a system call the sandbox forbids; which, where it is known.
+    ForbiddenCall(Option<SystemCall>),
     /// The supervisor killed it.
     Killed(KillReason),
     /// It ended, and the system does not say how.
@@ -118,7 +119,7 @@ impl fmt::Display for EndCause {
             }
             Self::RealTimeSignal(number) => write!(formatter, "killed by signal {number} (a real-time signal)"),
             Self::OutOfMemory(evidence) => write!(formatter, "out of memory: {evidence}"),
-            Self::ForbiddenCall(Some(number)) => write!(formatter, "forbidden system call {number}"),
+            Self::ForbiddenCall(Some(call)) => write!(formatter, "forbidden system call {call}"),
             Self::ForbiddenCall(None) => formatter.write_str("forbidden system call (unknown)"),
             Self::Killed(reason) => reason.fmt(formatter),
             Self::Unknown(why) => write!(formatter, "it ended, and how cannot be told: {why}"),

@@ -17,7 +17,10 @@
 //! # }
 //! ```
 
+mod error;
 mod sync;
+
+pub use error::{CallError, LoadError, ManagerError};
 
 use super::bindings::{BindError, BindSpec};
 use super::lane::{Lane, NameTables};
@@ -25,7 +28,7 @@ use super::log_file::LogFiles;
 use super::pool::{Pool, Request, Requests, STOPPING};
 use super::prepare::{Prepare, PrepareError, Prepared};
 use super::quarantine::Quarantine;
-use super::ring::{CallEnd, DropReason, Route};
+use super::ring::{CallEnd, Route};
 use super::spawner::Spawner;
 use super::status::WorkerStatus;
 use crate::audit::Audit;
@@ -35,11 +38,10 @@ use crate::plugins::Grants;
 use crate::plugins::discover::{Scan, scan};
 use crate::sys::proc_status::ProcStatus;
 use midimon_shared::context::TriggerStamp;
-use midimon_shared::id::InvalidPluginId;
 use midimon_shared::protocol::Outcome;
 use midimon_shared::{Limits, PluginId, TriggerContext};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +66,9 @@ pub struct ManagerOptions {
     /// Directory for compiled WASM modules; without it, or without `state`, they are
     /// compiled anew in each run.
     pub compiled: Option<PathBuf>,
+    /// Plugins under development whose forbidden system calls are reported and fail, instead of
+    /// ending them.
+    pub report_only: BTreeSet<PluginId>,
     /// Where answers and state changes are published.
     pub monitor: Arc<Monitor>,
 }
@@ -80,6 +85,7 @@ impl ManagerOptions {
             audit: None,
             state: None,
             compiled: None,
+            report_only: BTreeSet::new(),
             monitor: Arc::default(),
         }
     }
@@ -94,72 +100,18 @@ pub struct Policy {
     pub limits: Limits,
     /// What it may do.
     pub grants: Grants,
+    /// It may run where this system lacks a layer of the sandbox.
+    pub allow_degraded: bool,
 }
 
 /// What the user says about all plugins; those not named get the default policy.
 pub type Policies = BTreeMap<PluginId, Policy>;
-
-/// Why a manager cannot work.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum ManagerError {
-    #[error("cannot tell where the running program is: {0}")]
-    Programs(std::io::Error),
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-    #[error("cannot keep the audit log: {0}")]
-    Audit(std::io::Error),
-    #[error("cannot watch workers: {0}")]
-    Pool(#[from] nix::errno::Errno),
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-}
-
-/// Why a plugin is not ready.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum LoadError {
-    #[error(transparent)]
-    Id(#[from] InvalidPluginId),
-    #[error("no plugin '{0}'; known: {1}")]
-    Unknown(PluginId, String),
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    #[error("'{0}' is disabled in the configuration")]
-    Disabled(PluginId),
-    #[error("{0}: {1}")]
-    NotReady(PluginId, String),
-}
 
 /// What a plugin answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Its words; can be empty.
     pub text: String,
-}
-
-/// Why a call brought no answer.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum CallError {
-    #[error(transparent)]
-    Id(#[from] InvalidPluginId),
-    #[error("no plugin '{0}' is loaded")]
-    NotLoaded(PluginId),
-    #[error("the parameters must be an object with a text 'action'")]
-    NoAction,
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    #[error("the plugin failed with code {code}{}{message}", if message.is_empty() { "" } else { ": " })]
-    Failed { code: i32, message: String },
-    #[error("the plugin was stopped: {0}")]
-    Trapped(String),
-    #[error("the call took too long and the worker was restarted")]
-    TimedOut,
-    #[error("the worker ended during the call")]
-    Crashed,
-    #[error("the call was not made: {}", .0.as_str())]
-    Dropped(DropReason),
 }
 
 /// Where one binding's triggers go.

@@ -9,7 +9,9 @@ use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
 use crate::plugins::discover::{Discovered, ScanError};
 use crate::plugins::{Grants, SealedCode};
+use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{CapabilityKind, PluginId};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +27,10 @@ pub enum PrepareError {
     Compile { path: PathBuf, source: CompileError },
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    #[error(
+        "'{0}' is an installed package, and --sandbox-report is for plugins of [plugins] dir only: start without it"
+    )]
+    ReportOnly(PluginId),
 }
 
 /// A plugin ready to be started, and what it was made from.
@@ -43,6 +49,8 @@ impl Prepared {
             && self.spec.limits == other.spec.limits
             && self.spec.settings == other.spec.settings
             && self.spec.kind == other.spec.kind
+            && self.spec.violations == other.spec.violations
+            && self.spec.missing_layers == other.spec.missing_layers
     }
 }
 
@@ -51,6 +59,7 @@ impl Prepared {
 pub(super) struct Prepare {
     data: DataDirs,
     compiler: Compiler,
+    report_only: BTreeSet<PluginId>,
 }
 
 impl Prepare {
@@ -59,7 +68,20 @@ impl Prepare {
             (Some(compiled), Some(state)) => open_cache(compiled, state),
             _ => None,
         };
-        Ok(Self { data: DataDirs::open(&options.data)?, compiler: Compiler::new(programs, spawner, cache) })
+        Ok(Self {
+            data: DataDirs::open(&options.data)?,
+            compiler: Compiler::new(programs, spawner, cache),
+            report_only: options.report_only.clone(),
+        })
+    }
+
+    /// What a forbidden call does to a plugin.
+    fn violations(&self, id: &PluginId, origin: Origin) -> Result<Violations, PrepareError> {
+        match self.report_only.contains(id) {
+            false => Ok(Violations::End),
+            true if origin.may_report_only() => Ok(Violations::Report),
+            true => Err(PrepareError::ReportOnly(id.clone())),
+        }
     }
 
     /// How much lies in a plugin's data directory.
@@ -103,6 +125,8 @@ impl Prepare {
             data_dir,
             settings: "{}".to_owned(),
             limits,
+            violations: self.violations(&manifest.id, Origin::Dev)?,
+            missing_layers: if policy.allow_degraded { MissingLayers::Accept } else { MissingLayers::Refuse },
         };
         Ok(Prepared { spec, digest, grants })
     }

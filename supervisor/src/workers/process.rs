@@ -1,20 +1,23 @@
 //! A worker's process seen from the supervisor: its pipes, and what we know of its end.
 
 use super::cause::{EndCause, KillReason};
+use super::sandbox::{Confinement, Flaw, MAX_TASKS, judge, judge_lockdown};
 use super::spec::PluginSpec;
 use crate::clock::Time;
 use crate::sys::pidfd::PidFd;
 use crate::sys::proc_status::ProcStatus;
 use crate::sys::spawn::{Child, SpawnSpec};
+use crate::sys::syscalls::SystemCall;
 use midimon_shared::exit::WorkerExit;
 use midimon_shared::pipe::{ReadEnd, WriteEnd};
 use midimon_shared::protocol::{Command, Event};
-use midimon_shared::spawn::{MissingLayers, SpawnArgs, Violations};
+use midimon_shared::sandbox::{Layer, LayerReport, LayerState, SandboxLevel};
+use midimon_shared::spawn::{MissingLayers, SpawnArgs};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
-use nix::unistd::{Uid, pipe2};
+use nix::unistd::pipe2;
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -62,7 +65,14 @@ pub(super) struct Process {
     /// The ping that has no answer yet.
     pub ping: Option<(u64, Time)>,
     pub kill: Option<KillReason>,
-    pub denied: Option<u32>,
+    /// The forbidden call it reported first, and when.
+    pub denied: Option<(SystemCall, Time)>,
+    /// How many it reported.
+    pub denials: u32,
+    /// What holds of its sandbox.
+    pub layers: Vec<LayerReport>,
+    /// System-call filters it had before it got its code.
+    filters: u32,
     pub out_of_memory: Option<u64>,
     /// Its private memory when last looked at during a call, in KiB.
     pub memory_kib: Option<u64>,
@@ -86,8 +96,8 @@ pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, End
         nofile: NOFILE,
         fsize_bytes: u64::from(spec.limits.quota_mib) * 1024 * 1024,
         data_dir: spec.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
-        violations: Violations::End,
-        missing_layers: MissingLayers::Refuse,
+        violations: spec.violations,
+        missing_layers: spec.missing_layers,
     };
     let spawn = SpawnSpec {
         program: programs.join(spec.program()),
@@ -113,27 +123,40 @@ impl Process {
             ping: None,
             kill: None,
             denied: None,
+            denials: 0,
+            layers: Vec::new(),
+            filters: 0,
             out_of_memory: None,
             memory_kib: None,
         }
     }
 
-    /// Looks at the sandbox from outside: catches our mistakes, not a liar,
-    /// since no code of the plugin has run yet.
-    pub fn check_sandbox(&self) -> Result<(), String> {
-        let status = ProcStatus::read(self.pid).map_err(|error| {
-            format!("/proc/{}/status cannot be read ({error}); is /proc mounted with hidepid?", self.pid)
-        })?;
-        if !status.no_new_privs {
-            return Err("no_new_privs is not set".to_owned());
-        }
-        if status.threads != 1 {
-            return Err(format!("{} threads instead of 1", status.threads));
-        }
-        if status.cap_effective != 0 || (Uid::effective().is_root() && status.cap_bounding != 0) {
-            return Err(format!("capabilities {:#x}, bounding set {:#x}", status.cap_effective, status.cap_bounding));
-        }
+    /// Looks at the sandbox from outside, before it gets its code.
+    pub fn check_sandbox(&mut self, claimed: &[LayerReport], missing: MissingLayers) -> Result<(), Flaw> {
+        let seen = ProcStatus::read(self.pid).map_err(|error| Flaw::Broken(hidden(self.pid, &error)))?;
+        let missing = if claimed.is_empty() { MissingLayers::Accept } else { missing };
+        self.layers = judge(claimed, &seen, *Confinement::ours(), missing)?;
+        self.filters = seen.seccomp_filters;
+        self.layers.push(LayerReport {
+            layer: Layer::Cgroup,
+            state: LayerState::Unavailable,
+            detail: "no cgroup v2 is delegated".to_owned(),
+        });
         Ok(())
+    }
+
+    /// Looks at every thread, once it says that its plugin is loaded.
+    pub fn check_lockdown(&mut self) -> Result<(), String> {
+        let seen = ProcStatus::read_tasks(self.pid, MAX_TASKS + 1).map_err(|error| hidden(self.pid, &error))?;
+        let report = judge_lockdown(&seen, &self.layers, self.filters)?;
+        self.layers.push(report);
+        self.layers.sort_by_key(|report| report.layer);
+        Ok(())
+    }
+
+    /// Its sandbox in one word.
+    pub fn level(&self) -> SandboxLevel {
+        SandboxLevel::of(&self.layers)
     }
 
     /// Passes the descriptor of the plugin's code.
@@ -172,8 +195,8 @@ impl Process {
         if let Some(requested) = self.out_of_memory {
             return EndCause::OutOfMemory(format!("{requested} bytes more were asked for (limit {limit_kib} KiB)"));
         }
-        if let Some(number) = self.denied {
-            return EndCause::ForbiddenCall(Some(number));
+        if let Some((call, _)) = self.denied {
+            return EndCause::ForbiddenCall(Some(call));
         }
         match end {
             EndCause::Signaled { signal: Signal::SIGABRT, .. } if let Some(line) = allocator_message(newest_lines) => {
@@ -185,6 +208,11 @@ impl Process {
             end => end,
         }
     }
+}
+
+/// `/proc` does not show what it must.
+fn hidden(pid: i32, error: &std::io::Error) -> String {
+    format!("/proc/{pid} cannot be read ({error}); is /proc mounted with hidepid?")
 }
 
 /// What Rust's allocator says before it aborts.

@@ -3,6 +3,7 @@
 use super::status::{Origin, PluginKind};
 use crate::plugins::SealedCode;
 use midimon_shared::protocol::{CodeKind, Load};
+use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{Limits, PluginId};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub struct PluginSpec {
     pub settings: String,
     /// The limits in force.
     pub limits: Limits,
+    /// What a forbidden system call does to it.
+    pub violations: Violations,
+    /// Whether it may run where this system lacks a layer of the sandbox.
+    pub missing_layers: MissingLayers,
 }
 
 impl PluginSpec {

@@ -1,5 +1,6 @@
 //! What can be said about a worker, for people and programs.
 
+use midimon_shared::sandbox::{LayerReport, SandboxLevel};
 use midimon_shared::{Limits, PluginId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -20,6 +21,16 @@ pub enum PluginKind {
 pub enum Origin {
     /// `[plugins] dir`, for development.
     Dev,
+}
+
+impl Origin {
+    /// Whether its author may have forbidden system calls reported instead of ending it.
+    #[must_use]
+    pub const fn may_report_only(self) -> bool {
+        match self {
+            Self::Dev => true,
+        }
+    }
 }
 
 /// Where a worker stands in its life.
@@ -147,6 +158,18 @@ pub struct WorkerStatus {
     pub data_dir: Option<PathBuf>,
     /// Bytes in the data directory.
     pub data_bytes: u64,
+    /// Its sandbox in one word; `none` without a process.
+    pub sandbox: SandboxLevel,
+    /// Its sandbox layer by layer; empty without a process.
+    pub layers: Vec<LayerReport>,
+    /// It may run without a layer that this system lacks.
+    pub allow_degraded: bool,
+    /// Forbidden system calls are reported and fail, instead of ending it.
+    pub report_only: bool,
+    /// Forbidden system calls and breaches of the protocol since the daemon started.
+    pub violations: u64,
+    /// The last of them.
+    pub last_violation: Option<String>,
     /// The limits in force.
     pub limits: Limits,
     /// Its last log lines, newest last.

@@ -46,6 +46,8 @@ pub struct PluginSettings {
     pub instance: Option<InstanceMode>,
     /// What a plugin of `[plugins] dir` may do.
     pub grants: Vec<Capability>,
+    /// Whether it may run where this system lacks a layer of the sandbox.
+    pub allow_degraded: bool,
 }
 
 impl PluginSettings {
@@ -131,6 +133,7 @@ fn settings(mut table: Table<'_>) -> PluginSettings {
         table.take("restart").choice(&[("on-failure", RestartPolicy::OnFailure), ("never", RestartPolicy::Never)]);
     settings.instance =
         table.take("instance").choice(&[("persistent", InstanceMode::Persistent), ("per-call", InstanceMode::PerCall)]);
+    settings.allow_degraded = table.take("allow_degraded").boolean().unwrap_or_default();
     settings.grants = grants(table.take("grants"));
     if let (Some(min), Some(max)) = (settings.backoff_min_ms, settings.backoff_max_ms)
         && min > max

@@ -107,15 +107,11 @@ impl Slot {
             Event::Ready(ready) if loading => self.ready(shared, now, ready),
             Event::LoadFailed { message } if loading => {
                 let message: String = safe(&message).chars().take(1000).collect();
-                self.step(shared, now, LifeEvent::LoadFailed(message));
+                let path = self.spec.code_path.display(); // what cannot work as it is lies there
+                self.step(shared, now, LifeEvent::LoadFailed(format!("{path}: {message}")));
             }
             Event::Request(_) => self.violation("a request, and there is no broker yet"),
-            Event::Denied { number } => {
-                let before = self.process.as_mut().and_then(|process| process.denied.replace(number));
-                if before.is_some() {
-                    self.violation("it goes on after a forbidden system call");
-                }
-            }
+            Event::Denied { number } => self.denied(shared, now, number),
             Event::OutOfMemory { requested } => {
                 let before = self.process.as_mut().and_then(|process| process.out_of_memory.replace(requested));
                 if before.is_some() {
@@ -143,10 +139,10 @@ impl Slot {
             self.step(shared, now, LifeEvent::LoadFailed(reason.clone()));
             return self.violation(reason);
         }
-        let Some(process) = &mut self.process else { return };
-        if let Err(reason) = process.check_sandbox() {
-            return self.kill(KillReason::SandboxCheck(reason));
+        if !self.check_sandbox(shared, now, hello) {
+            return;
         }
+        let Some(process) = &mut self.process else { return };
         match process.send_code(self.spec.code.as_fd()) {
             Ok(()) => {}
             // it has ended: its exit says why
@@ -160,6 +156,9 @@ impl Slot {
     }
 
     fn ready(&mut self, shared: &mut Shared, now: Time, ready: Ready) {
+        if !self.check_lockdown() {
+            return;
+        }
         let shown = |text: &str| safe(text).chars().take(80).collect::<String>();
         // what it says of itself, where it says anything
         for (ours, says) in [(&mut self.spec.name, &ready.name), (&mut self.spec.version, &ready.version)] {
@@ -255,6 +254,10 @@ impl Slot {
         };
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };
+        let exit = match end {
+            EndCause::Exited(code) => WorkerExit::from_code(code),
+            _ => None,
+        };
         let limit_kib = u64::from(self.spec.limits.memory_mib) * 1024;
         let tail: Vec<&str> = self.tail.newest().take(3).collect();
         let cause = process.cause(end, limit_kib, &tail);
@@ -279,6 +282,9 @@ impl Slot {
         self.lane.detach(timed_out);
         if !matches!(self.life.state(), State::Stopping { .. }) {
             tracing::warn!("{}: its worker ended: {cause}", self.spec.id);
+        }
+        if let (Some(exit), EndCause::NotStarted(why)) = (exit, &cause) {
+            self.ended_without_layer(shared, now, exit, why);
         }
         self.step(shared, now, LifeEvent::Ended(cause));
     }

@@ -4,6 +4,7 @@
 //! worker's life, [`inbox`] takes what it sends; here is what they share.
 
 mod alarm;
+mod guard;
 mod inbox;
 mod slot;
 

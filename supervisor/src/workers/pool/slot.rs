@@ -2,7 +2,6 @@
 //! everything the worker sends.
 
 use super::{Request, Settled, Shared, Source, Token};
-use crate::audit::AuditEvent;
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
 use crate::sys::spawn::{Child, SpawnError};
@@ -13,7 +12,10 @@ use crate::workers::log::{LogFilter, LogTail};
 use crate::workers::process::{CLOSED_LIMIT, EVENTS_CLOSED, Ends, FRAME_LIMIT, LOG_PAUSE, PING_LIMIT, Process, plan};
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::{PluginKind, WorkerState, WorkerStatus};
+use crate::workers::violations::{DENIED_LIMIT, Violations};
 use midimon_shared::protocol::Command;
+use midimon_shared::sandbox::SandboxLevel;
+use midimon_shared::spawn::{self, MissingLayers};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub(super) struct Slot {
     pub(super) process: Option<Process>,
     pub(super) filter: LogFilter,
     pub(super) tail: LogTail,
+    pub(super) violations: Violations,
     removed: bool,
     waiting: Vec<Settled>,
 }
@@ -52,6 +55,7 @@ impl Slot {
             process: None,
             filter: LogFilter::default(),
             tail: LogTail::default(),
+            violations: Violations::default(),
             removed: false,
             waiting: Vec::new(),
         }
@@ -98,7 +102,7 @@ impl Slot {
     }
 
     pub(super) fn step(&mut self, shared: &mut Shared, now: Time, event: LifeEvent) {
-        self.audit(shared, &event);
+        self.record(shared, &event);
         let before = self.state();
         let decision = self.life.step(now, event, random());
         match decision {
@@ -117,25 +121,6 @@ impl Slot {
         if before != after {
             self.report(shared, now, after);
             self.settle();
-        }
-    }
-
-    /// Records a start, an end and a violation.
-    fn audit(&self, shared: &Shared, event: &LifeEvent) {
-        let record = |event| shared.audit.record(&self.spec.id, event);
-        match event {
-            LifeEvent::Loaded => record(AuditEvent::Started {
-                pid: self.process.as_ref().map_or(0, |process| process.pid),
-                version: self.spec.version.clone(),
-                sandbox: "checked".to_owned(),
-            }),
-            LifeEvent::Ended(cause) => {
-                if cause.is_violation() {
-                    record(AuditEvent::Violation { what: cause.to_string() });
-                }
-                record(AuditEvent::Ended { cause: cause.to_string() });
-            }
-            _ => {}
         }
     }
 
@@ -205,6 +190,7 @@ impl Slot {
             }
         };
         self.tail.begin();
+        self.violations.begin();
         let mut process = Process::new(child, ends);
         if let Err(error) = self.watch(shared, &process) {
             process.kill(KillReason::StoppedEarly);
@@ -299,6 +285,10 @@ impl Slot {
             process.kill(KillReason::Protocol("half a frame, and nothing more for 2 s".into()));
         } else if overdue(process.closed_since, CLOSED_LIMIT) {
             process.kill(KillReason::Protocol(EVENTS_CLOSED.into()));
+        } else if let Some((call, since)) = process.denied
+            && now.since(since) >= DENIED_LIMIT
+        {
+            process.kill(KillReason::Protocol(format!("it goes on after a forbidden system call, {call}")));
         } else if let Some((at, action, limit)) = self.lane.deadline() {
             process.look_at_memory();
             if at + grace <= now {
@@ -332,6 +322,7 @@ impl Slot {
             self.life.next_timer(),
             process.and_then(|process| at(process.partial_since, FRAME_LIMIT)),
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
+            process.and_then(|process| at(process.denied.map(|(_, since)| since), DENIED_LIMIT)),
             process.and_then(|process| at(process.log_paused, LOG_PAUSE)),
             process.and_then(|process| at(process.ping.map(|(_, since)| since), PING_LIMIT)),
             self.lane.next_timer(process.map(|_| self.grace())),
@@ -356,9 +347,9 @@ impl Slot {
 
     fn reason(&self) -> Option<String> {
         match self.life.state() {
-            State::Backoff { reason, .. } | State::Quarantined { reason } => Some(reason.clone()),
-            // what cannot work as it is lies in its file
-            State::Failed { reason } => Some(format!("{}: {reason}", self.spec.code_path.display())),
+            State::Backoff { reason, .. } | State::Quarantined { reason } | State::Failed { reason } => {
+                Some(reason.clone())
+            }
             _ => None,
         }
     }
@@ -389,6 +380,12 @@ impl Slot {
             memory_kib: None,
             data_dir: self.spec.data_dir.clone(),
             data_bytes: 0,
+            sandbox: self.process.as_ref().map_or(SandboxLevel::None, Process::level),
+            layers: self.layers(),
+            allow_degraded: self.spec.missing_layers == MissingLayers::Accept,
+            report_only: self.spec.violations == spawn::Violations::Report,
+            violations: self.violations.count(),
+            last_violation: self.violations.last().map(str::to_owned),
             limits: self.spec.limits.clone(),
             log_tail: self.tail.lines().map(str::to_owned).collect(),
         }

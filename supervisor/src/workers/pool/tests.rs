@@ -1,11 +1,12 @@
 use super::*;
-use crate::audit::Audit;
 use crate::plugins::SealedCode;
+use crate::workers::cause::KillReason;
 use crate::workers::quarantine::Quarantine;
 use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::Limits;
 use midimon_shared::pipe::WriteEnd;
 use midimon_shared::protocol::Event;
+use midimon_shared::spawn::{MissingLayers, Violations};
 
 fn spec(id: &str) -> PluginSpec {
     PluginSpec {
@@ -19,11 +20,16 @@ fn spec(id: &str) -> PluginSpec {
         data_dir: None,
         settings: "{}".to_owned(),
         limits: Limits::default(),
+        violations: Violations::End,
+        missing_layers: MissingLayers::Refuse,
     }
 }
 
 fn install(requests: &Requests, id: &str) {
-    let spec = spec(id);
+    install_spec(requests, spec(id));
+}
+
+fn install_spec(requests: &Requests, spec: PluginSpec) {
     let lane = Arc::new(Lane::new(spec.id.clone(), &spec.limits, requests.waker.clone()));
     requests.send(Request::Install { spec: Box::new(spec), lane });
 }
@@ -97,4 +103,108 @@ fn an_answered_ping_keeps_nobody_awake_and_any_other_event_does() {
     assert!(pool.active_until > awake_until);
     requests.send(Request::Shutdown);
     while pool.run_once(Some(Duration::from_secs(10))) {}
+}
+
+/// Runs the pool until its only worker has a process; the worker's own end of its event pipe.
+fn started(pool: &mut Pool) -> WriteEnd<Event> {
+    while pool.slots.first().is_none_or(|slot| slot.process.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let pid = pool.slots[0].process.as_ref().unwrap().pid;
+    WriteEnd::new(std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/fd/4")).unwrap().into())
+}
+
+fn ptrace() -> u32 {
+    u32::try_from(libc::SYS_ptrace).unwrap()
+}
+
+fn shut_down(mut pool: Pool, requests: &Requests) {
+    requests.send(Request::Shutdown);
+    while pool.run_once(Some(Duration::from_secs(10))) {}
+}
+
+#[test]
+fn who_reports_a_forbidden_call_and_lives_on_is_killed_after_a_second_and_the_call_is_named() {
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install(&requests, "liar");
+    let events = started(&mut pool);
+    events.send(&Event::Denied { number: ptrace() }).unwrap();
+    events.send(&Event::Denied { number: 0 }).unwrap(); // another thread's, at the same time
+    while pool.slots[0].process.as_ref().unwrap().denials < 2 {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let since = pool.slots[0].process.as_ref().unwrap().denied.unwrap().1;
+    assert!(pool.slots[0].next_timer().unwrap() <= since + Duration::from_secs(1), "it is looked at in time");
+    let Pool { slots, shared, .. } = &mut pool;
+    slots[0].scan(shared, since + Duration::from_millis(999), false);
+    assert_eq!(slots[0].process.as_ref().unwrap().kill, None);
+    slots[0].scan(shared, since + Duration::from_secs(1), false);
+    while pool.slots[0].process.is_some() && pool.slots[0].status(pool.now).violations == 0 {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let status = pool.slots[0].status(pool.now);
+    let expected =
+        format!("protocol violation: it goes on after a forbidden system call, ptrace ({})", libc::SYS_ptrace);
+    assert_eq!(
+        (status.violations, status.last_violation, status.last_end),
+        (1, Some(expected.clone()), Some(expected))
+    );
+    shut_down(pool, &requests);
+}
+
+#[test]
+fn a_flood_of_denials_is_a_violation_at_once() {
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install(&requests, "flood");
+    let events = started(&mut pool);
+    for _ in 0..=crate::workers::violations::MAX_DENIED {
+        events.send(&Event::Denied { number: 9 }).unwrap();
+    }
+    while pool.slots[0].process.as_ref().is_some_and(|process| process.kill.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    shut_down(pool, &requests);
+}
+
+#[test]
+fn who_only_reports_lives_and_each_call_is_counted_and_named_once_in_the_plugins_log() {
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install_spec(&requests, PluginSpec { violations: Violations::Report, ..spec("mine") });
+    let events = started(&mut pool);
+    for number in [ptrace(), ptrace(), 999_999] {
+        events.send(&Event::Denied { number }).unwrap();
+    }
+    while pool.slots[0].status(pool.now).violations < 3 {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let status = pool.slots[0].status(pool.now);
+    assert!(status.report_only);
+    let process = pool.slots[0].process.as_ref().unwrap();
+    assert_eq!((&process.kill, process.denied), (&None, None), "it is not what ends it one day");
+    let named = |text: &str| status.log_tail.iter().filter(|line| line.contains(text)).count();
+    assert_eq!((named("system call ptrace ("), named("system call number 999999")), (1, 1), "{:?}", status.log_tail);
+    shut_down(pool, &requests);
+}
+
+#[test]
+fn a_worker_whose_sandbox_is_not_what_it_says_gets_no_code() {
+    use midimon_shared::protocol::{Hello, ProtocolRange};
+    use midimon_shared::sandbox::{Layer, LayerReport};
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install(&requests, "bare");
+    let events = started(&mut pool);
+    // a plain program that claims every layer
+    let layers = Layer::ALL.map(|layer| LayerReport::active(layer, "")).into();
+    events.send(&Event::Hello(Hello { protocol: ProtocolRange::OURS, version: String::new(), layers })).unwrap();
+    while pool.slots[0].process.as_ref().is_some_and(|process| process.kill.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let process = pool.slots[0].process.as_ref().unwrap();
+    assert!(matches!(&process.kill, Some(KillReason::SandboxCheck(_))), "{:?}", process.kill);
+    assert!(process.commands.is_some(), "nothing was sent");
+    shut_down(pool, &requests);
 }
