@@ -6,9 +6,12 @@ use midimon_shared::exit::WorkerExit;
 use midimon_shared::protocol::CodeKind;
 use midimon_shared::spawn::SpawnArgs;
 use midimon_worker::channel::Channel;
+use midimon_worker::sandbox::landlock::Libraries;
 use midimon_worker::sandbox::limits::ProcessLimits;
+use midimon_worker::sandbox::seccomp::policy::Filter;
 use midimon_worker::sandbox::{
-    capabilities, descriptors, footprint, leave, lifeline, limits, priority, privileges, signals, surroundings,
+    capabilities, descriptors, footprint, landlock, leave, lifeline, limits, priority, privileges, seccomp, signals,
+    surroundings,
 };
 use midimon_worker::stop::Stop;
 use midimon_worker::{log, native, serve};
@@ -25,25 +28,29 @@ fn run() -> Result<(), Stop> {
     // 2. Nothing comes along: one thread, no environment, six descriptors, fresh signals.
     surroundings::single_thread()?;
     surroundings::empty()?;
-    let descriptors = descriptors::six()?;
-    signals::reset()?;
+    let (descriptors, report) = descriptors::six()?;
+    let mut layers = vec![report, signals::reset()?];
     // 3. Bounds on what the process can take.
-    limits::set(ProcessLimits {
+    layers.push(limits::set(ProcessLimits {
         data_bytes: args.memory_bytes,
         nofile: args.nofile,
         fsize_bytes: args.fsize_bytes,
         cpu_seconds: None,
-    })?;
-    priority::lower()?;
+    })?);
+    layers.push(priority::lower()?);
     // 4. No power of root's, no life beyond the supervisor's, nobody looks in, no exec gains anything.
-    capabilities::drop_all()?;
-    lifeline::tie_to(args.parent_pid)?;
-    privileges::forbid_dumping()?;
-    privileges::forbid_new()?;
-    // 5. Landlock, then seccomp stage A, go here.
+    layers.push(capabilities::drop_all()?);
+    layers.push(lifeline::tie_to(args.parent_pid)?);
+    layers.push(privileges::forbid_dumping()?);
+    layers.push(privileges::forbid_new()?);
+    // 5. No files but its own, no system calls but a plugin's ordinary ones.
+    let filter = if args.data_dir.is_some() { Filter::Data } else { Filter::Native };
+    let missing = args.missing_layers;
+    layers.push(landlock::enter(args.data_dir.as_deref(), Libraries::Readable, missing)?);
+    layers.push(seccomp::enter(filter, args.violations, missing)?);
     // 6. Only now is there anything to talk about.
     let mut channel = Channel::new(descriptors);
-    channel.hello(Vec::new())?;
+    channel.hello(layers)?;
     let Some((load, code)) = channel.receive_load(&args.plugin, CodeKind::Native)? else {
         return Ok(());
     };
@@ -56,7 +63,8 @@ fn run() -> Result<(), Stop> {
             return Err(Stop::new(WorkerExit::Load, error));
         }
     };
-    // 8. seccomp stage B goes here.
+    // 8. No new executable memory, no calls only the loader needs.
+    seccomp::lock_down(filter, missing)?;
     channel.send(&Event::Ready(ready))?;
     footprint::shrink();
     // 9. Calls, until the end.

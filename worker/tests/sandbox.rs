@@ -81,9 +81,8 @@ static char path[300];"#;
     if (written != 256 || errno != EFBIG) return 3;
     if (getenv("PATH")) return 4;"#;
     let data = tempfile::tempdir().unwrap();
-    let data_dir = Some(data.path().to_str().unwrap().to_owned());
     let code = sealed_memfd(&plugin("limits", globals, "", handle));
-    let mut worker = Worker::ready(NATIVE, Load { data_dir, ..load(CodeKind::Native, limits()) }, &code);
+    let mut worker = Worker::ready_with_data(NATIVE, data.path(), load(CodeKind::Native, limits()), &code);
     worker.bind(0, "a", "", 1000);
     assert_eq!(worker.call(stamp()), Outcome::Ok);
 }

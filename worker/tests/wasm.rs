@@ -152,9 +152,8 @@ fn a_guest_has_its_data_directory_as_root_and_no_other() {
         ..Guest::default()
     };
     let directory = tempfile::tempdir().unwrap();
-    let data_dir = Some(directory.path().to_str().unwrap().to_owned());
-    let granted = Load { data_dir, ..load(CodeKind::WasmCore, limits()) };
-    let mut worker = Worker::ready(WASM, granted, &guest.compiled());
+    let wasm = || load(CodeKind::WasmCore, limits());
+    let mut worker = Worker::ready_with_data(WASM, directory.path(), wasm(), &guest.compiled());
     worker.bind(0, "a", "", 1000);
     assert_eq!(worker.call(stamp()), Outcome::Ok);
     assert!(directory.path().join("kept.txt").exists());
@@ -162,9 +161,7 @@ fn a_guest_has_its_data_directory_as_root_and_no_other() {
     assert_eq!(threads, 2, "itself and the clock of its deadlines");
 
     let escape = Guest { metadata: "{\"name\":\"../x.txt\"}", ..guest };
-    let granted =
-        Load { data_dir: Some(directory.path().to_str().unwrap().to_owned()), ..load(CodeKind::WasmCore, limits()) };
-    let mut worker = Worker::ready(WASM, granted, &escape.compiled());
+    let mut worker = Worker::ready_with_data(WASM, directory.path(), wasm(), &escape.compiled());
     worker.bind(0, "a", "", 1000);
     assert!(matches!(worker.call(stamp()), Outcome::Failed { code: 63 | 76, .. }));
 

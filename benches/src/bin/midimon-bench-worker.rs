@@ -27,7 +27,8 @@ fn run() -> Result<(), Stop> {
     let args = SpawnArgs::from_argv(argv).map_err(|error| Stop::new(WorkerExit::Arguments, error))?;
     surroundings::single_thread()?;
     surroundings::empty()?;
-    let mut channel = Channel::new(descriptors::six()?);
+    let (descriptors, _) = descriptors::six()?;
+    let mut channel = Channel::new(descriptors);
     signals::reset()?;
     limits::set(ProcessLimits {
         data_bytes: args.memory_bytes.saturating_add(WASM_OVERHEAD),

@@ -7,12 +7,15 @@
 
 use midimon_shared::WorkerExit;
 use midimon_shared::limits::MAX_CODE;
-use midimon_shared::spawn::CompileArgs;
+use midimon_shared::spawn::{CompileArgs, MissingLayers, Violations};
 use midimon_worker::compile::{CompileError, compatibility_key, compile};
 use midimon_worker::log;
+use midimon_worker::sandbox::landlock::Libraries;
 use midimon_worker::sandbox::limits::ProcessLimits;
+use midimon_worker::sandbox::seccomp::policy::Filter;
 use midimon_worker::sandbox::{
-    capabilities, code, descriptors, leave, lifeline, limits, priority, privileges, signals, surroundings,
+    capabilities, code, descriptors, landlock, leave, lifeline, limits, priority, privileges, seccomp, signals,
+    surroundings,
 };
 use midimon_worker::stop::Stop;
 use std::fs::File;
@@ -51,7 +54,9 @@ fn run() -> Result<(), Stop> {
     lifeline::tie_to(args.parent_pid)?;
     privileges::forbid_dumping()?;
     privileges::forbid_new()?;
-    // 5. Landlock, then seccomp, go here.
+    // 5. No files at all, no system calls but a compiler's.
+    landlock::enter(None, Libraries::Closed, MissingLayers::Refuse)?;
+    seccomp::enter(Filter::Compile, Violations::End, MissingLayers::Refuse)?;
     // 6. Strangers' bytes from here on.
     let compiled = compile(&read(&code::sealed(module)?)?).map_err(stop)?;
     File::from(artifact).write_all(&compiled).map_err(|error| Stop::new(WorkerExit::CompileOutput, error))

@@ -2,17 +2,9 @@
 
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
+use midimon_shared::sandbox::{Layer, LayerReport};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-
-/// How far it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
-    /// Permitted, effective, inheritable and ambient sets are empty.
-    Sets,
-    /// The bounding set too, and root means nothing on exec.
-    SetsAndBounding,
-}
 
 const VERSION_3: u32 = 0x2008_0522;
 
@@ -36,9 +28,9 @@ struct Data {
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn drop_all() -> Result<Dropped, Stop> {
+pub fn drop_all() -> Result<LayerReport, Stop> {
     let failed = |what| move |error: Errno| Stop::new(WorkerExit::Capabilities, format!("{what}: {error}"));
-    let mut dropped = Dropped::Sets;
+    let mut detail = "permitted, effective, inheritable and ambient sets are empty";
     if geteuid().is_root() {
         for capability in 0.. {
             match prctl(libc::PR_CAPBSET_DROP, capability) {
@@ -55,7 +47,7 @@ pub fn drop_all() -> Result<Dropped, Stop> {
             | libc::SECBIT_NO_CAP_AMBIENT_RAISE
             | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
         prctl(libc::PR_SET_SECUREBITS, u64::from(bits.cast_unsigned())).map_err(failed("securebits"))?;
-        dropped = Dropped::SetsAndBounding;
+        detail = "all sets are empty, the bounding set too; root means nothing on exec";
     }
     prctl(libc::PR_CAP_AMBIENT, u64::from(libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned()))
         .map_err(failed("ambient set"))?;
@@ -64,7 +56,7 @@ pub fn drop_all() -> Result<Dropped, Stop> {
     // SAFETY: both structs are as the kernel defines them for version 3 and outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
     Errno::result(result).map_err(failed("capset"))?;
-    Ok(dropped)
+    Ok(LayerReport::active(Layer::Capabilities, detail))
 }
 
 fn prctl(option: i32, value: u64) -> Result<(), Errno> {

@@ -3,6 +3,7 @@
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
 use midimon_shared::protocol::{COMMAND_FD, EVENT_FD, REQUEST_FD};
+use midimon_shared::sandbox::{Layer, LayerReport};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::stat::{SFlag, fstat};
@@ -19,11 +20,11 @@ pub struct Descriptors {
     pub requests: OwnedFd,
 }
 
-/// Closes everything above 5, checks 0 to 5, and takes over 3 to 5. Call once.
+/// Closes everything above 5, checks 0 to 5, and takes over 3 to 5. Call once, where the environment is empty.
 ///
 /// # Errors
 /// One is missing or of the wrong kind.
-pub fn six() -> Result<Descriptors, Stop> {
+pub fn six() -> Result<(Descriptors, LayerReport), Stop> {
     close_from(REQUEST_FD + 1)?;
     standard()?;
     let commands = take(COMMAND_FD)?;
@@ -35,7 +36,8 @@ pub fn six() -> Result<Descriptors, Stop> {
     if getsockopt(&requests, sockopt::SockType) != Ok(SockType::SeqPacket) {
         return Err(Stop::new(WorkerExit::Descriptors, "5 is not a SEQPACKET socket"));
     }
-    Ok(Descriptors { commands, events, requests })
+    let report = LayerReport::active(Layer::Descriptors, "0 to 5, no environment, in /");
+    Ok((Descriptors { commands, events, requests }, report))
 }
 
 /// A compile job's descriptors: closes everything above 4, takes the module on 3 and the artifact's way out on 4.

@@ -6,6 +6,7 @@
 
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
+use midimon_shared::sandbox::{Layer, LayerReport};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Bytes the main thread's stack can take.
@@ -29,7 +30,7 @@ pub struct ProcessLimits {
 ///
 /// # Errors
 /// One cannot be set.
-pub fn set(limits: ProcessLimits) -> Result<ProcessLimits, Stop> {
+pub fn set(limits: ProcessLimits) -> Result<LayerReport, Stop> {
     let fixed = [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_MEMLOCK, 0),
@@ -47,5 +48,8 @@ pub fn set(limits: ProcessLimits) -> Result<ProcessLimits, Stop> {
             .and_then(lower)
             .map_err(|error| Stop::new(WorkerExit::Limits, format!("{resource:?} to {value}: {error}")))?;
     }
-    Ok(limits)
+    let ProcessLimits { data_bytes, nofile, fsize_bytes, .. } = limits;
+    let (memory, file) = (data_bytes >> 20, fsize_bytes >> 20);
+    let detail = format!("{memory} MiB of memory, {nofile} descriptors, {file} MiB a file, no core dump");
+    Ok(LayerReport::active(Layer::Limits, detail))
 }

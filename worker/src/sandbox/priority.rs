@@ -4,6 +4,7 @@
 
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
+use midimon_shared::sandbox::{Layer, LayerReport};
 use std::io;
 
 const NICE: i32 = 5;
@@ -13,7 +14,7 @@ const OOM_SCORE: &str = "500";
 ///
 /// # Errors
 /// The system refuses.
-pub fn lower() -> Result<(), Stop> {
+pub fn lower() -> Result<LayerReport, Stop> {
     // SAFETY: takes numbers only; 0 is the calling process, which exists.
     let inherited = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     // SAFETY: as above.
@@ -22,7 +23,8 @@ pub fn lower() -> Result<(), Stop> {
     }
     match std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
         // whoever started the daemon set a higher one already, and only root may lower it again
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        result => result.map_err(Stop::during(WorkerExit::Priority, "oom_score_adj")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        result => result.map_err(Stop::during(WorkerExit::Priority, "oom_score_adj"))?,
     }
+    Ok(LayerReport::active(Layer::Priority, format!("nice +{NICE}, OOM score at least {OOM_SCORE}")))
 }

@@ -2,6 +2,7 @@
 
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
+use midimon_shared::sandbox::{Layer, LayerReport};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
@@ -11,7 +12,7 @@ use std::sync::OnceLock;
 ///
 /// # Errors
 /// A signal cannot be reset.
-pub fn reset() -> Result<(), Stop> {
+pub fn reset() -> Result<LayerReport, Stop> {
     let failed = |error| Stop::new(WorkerExit::Signals, error);
     // std's handlers for SIGSEGV and SIGBUS go too: they swallow the first one that comes from outside
     let keep = [Signal::SIGKILL, Signal::SIGSTOP];
@@ -23,7 +24,8 @@ pub fn reset() -> Result<(), Stop> {
         // SAFETY: neither disposition runs code of this process.
         unsafe { signal(number, handler) }.map_err(failed)?;
     }
-    SigSet::empty().thread_set_mask().map_err(failed)
+    SigSet::empty().thread_set_mask().map_err(failed)?;
+    Ok(LayerReport::active(Layer::Signals, "default and unblocked; SIGPIPE and SIGXFSZ are ignored"))
 }
 
 /// Faults, and the handlers that were there before [`die_of_sent_faults`].

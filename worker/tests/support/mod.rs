@@ -185,7 +185,19 @@ impl Worker {
 
     /// A worker that has loaded this code.
     pub fn ready(program: &str, load: Load, code: &OwnedFd) -> Self {
-        let mut worker = Self::spawn(program);
+        Self::ready_as(program, &Self::args(), load, code)
+    }
+
+    /// A worker that has loaded this code and may use a directory.
+    pub fn ready_with_data(program: &str, data: &Path, load: Load, code: &OwnedFd) -> Self {
+        let data_dir = Some(data.to_str().unwrap().to_owned());
+        let args = SpawnArgs { data_dir: data_dir.clone(), ..Self::args() };
+        Self::ready_as(program, &args, Load { data_dir, ..load }, code)
+    }
+
+    /// A worker started with these arguments that has loaded this code.
+    pub fn ready_as(program: &str, args: &SpawnArgs, load: Load, code: &OwnedFd) -> Self {
+        let mut worker = Self::spawn_with(program, &args.to_argv(), &[]);
         match worker.load(load, code) {
             Event::Ready(_) => worker,
             other => panic!("{other:?} instead of Ready; log: {}", worker.end().1),
