@@ -77,6 +77,10 @@ pub struct Limits {
     pub quota_mib: u32,
     /// Data directory: files.
     pub quota_files: u32,
+    /// Processor time over the window, in percent of one core; 0 is no limit.
+    pub cpu_percent: u32,
+    /// That window, in seconds.
+    pub cpu_window_s: u32,
     /// Whether WASM state lives between calls.
     pub instance: InstanceMode,
 }
@@ -97,6 +101,8 @@ impl Default for Limits {
             max_age_ms: 250,
             quota_mib: 64,
             quota_files: 4_096,
+            cpu_percent: 50,
+            cpu_window_s: 60,
             instance: InstanceMode::Persistent,
         }
     }

@@ -110,8 +110,14 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
     if let Some(end) = worker.last_end.as_ref().filter(|end| !told(end)) {
         note(format!("last end: {}", safe_text(end)));
     }
+    if let Some(warning) = &worker.warning {
+        note(format!("{}: {}", look.paint(Colour::Notice, "warning"), safe_text(warning)));
+    }
     if let Some(drops) = drops(&worker.calls.dropped) {
         note(format!("dropped: {drops}"));
+    }
+    if worker.log_dropped > 0 {
+        note(format!("log: {} lines dropped, written too fast", worker.log_dropped));
     }
     notes
 }
@@ -160,7 +166,10 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
         ("restarts", worker.restarts.to_string()),
         ("last end", shown(&worker.last_end)),
         ("memory", or_dash(worker.memory_kib.map(|kib| bytes(kib.saturating_mul(1024))))),
+        ("processor time", or_dash(worker.cpu_ms.map(|ms| format!("{:.2} s", ms as f64 / 1000.0)))),
+        ("log dropped", format!("{} lines", worker.log_dropped)),
     ]);
+    rows.extend(worker.warning.iter().map(|warning| ("warning", look.paint(Colour::Notice, &safe_text(warning)))));
     rows.extend(worker.data_dir.iter().flat_map(|directory| {
         [
             ("data directory", safe_text(&directory.to_string_lossy()).into_owned()),
@@ -211,6 +220,11 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
             ("max_age_ms", limits.max_age_ms.to_string()),
             ("quota_mib", limits.quota_mib.to_string()),
             ("quota_files", limits.quota_files.to_string()),
+            (
+                "cpu_percent",
+                if limits.cpu_percent == 0 { "no limit".to_owned() } else { limits.cpu_percent.to_string() },
+            ),
+            ("cpu_window_s", limits.cpu_window_s.to_string()),
             ("instance", instance.to_owned()),
         ],
     );
@@ -283,6 +297,8 @@ pub(super) mod tests {
             calls: CallCounts { received: 10_000, done: 10_000, ..CallCounts::default() },
             latency: LatencySummary { p50_us: 85, p99_us: 1_240, max_us: 5_000 },
             memory_kib: Some(612),
+            cpu_ms: Some(1_540),
+            warning: None,
             data_dir: Some("/h/plugin-data/echo".into()),
             data_bytes: 4_096,
             sandbox: SandboxLevel::Baseline,
@@ -299,6 +315,7 @@ pub(super) mod tests {
             violations: 0,
             last_violation: None,
             limits: Limits::default(),
+            log_dropped: 0,
             log_tail: Vec::new(),
         }
     }
@@ -314,6 +331,8 @@ pub(super) mod tests {
             layers: Vec::new(),
             restarts: 5,
             last_end: Some("signal 11 (SIGSEGV)\n\x1b[2J".into()),
+            warning: Some("5.2 s of processor time within 10 s (limit 50 % of a core)".into()),
+            log_dropped: 9_600,
             calls: CallCounts { received: 20, done: 10, failed: 6, dropped, ..CallCounts::default() },
             ..worker("crashy")
         }
@@ -349,7 +368,9 @@ echo    native  ready  baseline  1234567  3m12s         0  612.0K  4.0K  10000  
         let expected = "\
 crashy: quarantined: 6 crashes in 60 s; restart it with `midimon worker restart crashy`
 crashy: last end: signal 11 (SIGSEGV)\\u{a}\\u{1b}[2J
+crashy: warning: 5.2 s of processor time within 10 s (limit 50 % of a core)
 crashy: dropped: 3 queue full, 1 too old
+crashy: log: 9600 lines dropped, written too fast
 ";
         assert_eq!(notes, expected);
     }
@@ -370,7 +391,11 @@ crashy: dropped: 3 queue full, 1 too old
             "  last end         signal 11 (SIGSEGV)\\u{a}\\u{1b}[2J",
             "  data directory   /h/plugin-data/echo",
             "  dropped          4 (3 queue full, 1 too old)",
+            "  processor time   1.54 s",
+            "  log dropped      9600 lines",
+            "  warning          5.2 s of processor time within 10 s (limit 50 % of a core)",
             "  latency p99      1.24ms",
+            "  cpu_percent      50",
             "  fuel             100000000",
             "  queue_depth      32",
             "  hello",

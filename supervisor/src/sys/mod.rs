@@ -3,6 +3,7 @@
 
 pub mod inherit;
 pub mod pidfd;
+pub mod proc_stat;
 pub mod proc_status;
 pub mod spawn;
 pub mod syscalls;

@@ -19,12 +19,14 @@ pub struct LogFilter {
     cut: bool,
     tokens: f64,
     refilled_ns: u64,
+    /// Dropped, and not told yet.
+    untold: u64,
     dropped: u64,
 }
 
 impl Default for LogFilter {
     fn default() -> Self {
-        Self { line: Vec::new(), cut: false, tokens: BURST, refilled_ns: 0, dropped: 0 }
+        Self { line: Vec::new(), cut: false, tokens: BURST, refilled_ns: 0, untold: 0, dropped: 0 }
     }
 }
 
@@ -48,6 +50,12 @@ impl LogFilter {
         }
     }
 
+    /// Lines that came too fast to be kept.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Whether lines come faster than they are kept.
     #[must_use]
     pub fn is_flooded(&self) -> bool {
@@ -66,6 +74,7 @@ impl LogFilter {
 
     fn end_line(&mut self, keep: &mut impl FnMut(String)) {
         if self.tokens < 1.0 {
+            self.untold += 1;
             self.dropped += 1;
         } else {
             self.tokens -= 1.0;
@@ -83,7 +92,7 @@ impl LogFilter {
     }
 
     fn take_dropped(&mut self) -> Option<String> {
-        let dropped = std::mem::take(&mut self.dropped);
+        let dropped = std::mem::take(&mut self.untold);
         (dropped > 0).then(|| format!("… {dropped} lines dropped: over {LINES_PER_S} lines a second"))
     }
 }
@@ -188,6 +197,7 @@ mod tests {
         assert!(filter.is_flooded());
         let later = lines_of(&mut filter, 1_000_000_001, b"y\n");
         assert!(!filter.is_flooded());
+        assert_eq!(filter.dropped(), 9_600);
         assert_eq!(later, ["… 9600 lines dropped: over 200 lines a second", "y"]);
     }
 

@@ -36,6 +36,7 @@ use crate::clock;
 use crate::monitor::Monitor;
 use crate::plugins::Grants;
 use crate::plugins::discover::{Scan, scan};
+use crate::sys::proc_stat::ProcStat;
 use crate::sys::proc_status::ProcStatus;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::protocol::Outcome;
@@ -401,6 +402,8 @@ impl PluginManager {
             let usage = self.prepare.data_usage(&worker.id);
             worker.data_bytes = usage.map_or(0, |usage| usage.bytes);
             worker.memory_kib = worker.pid.and_then(|pid| ProcStatus::read(pid).ok()).map(|status| status.rss_anon_kib);
+            let worked = worker.pid.and_then(|pid| ProcStat::read(pid).ok()).map(|stat| stat.worked);
+            worker.cpu_ms = worked.map(|worked| u64::try_from(worked.as_millis()).unwrap_or(u64::MAX));
         }
         workers.sort_by(|a, b| a.id.cmp(&b.id));
         workers

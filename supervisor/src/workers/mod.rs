@@ -8,6 +8,7 @@
 //! what it decides comes from the pure [`lifecycle`] and [`ring`].
 
 pub mod bindings;
+pub mod budget;
 pub mod cause;
 pub mod lane;
 pub mod lifecycle;
@@ -18,6 +19,7 @@ mod pool;
 mod prepare;
 mod process;
 pub mod quarantine;
+pub mod rate;
 pub mod ring;
 pub mod sandbox;
 pub mod spawner;

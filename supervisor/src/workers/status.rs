@@ -154,6 +154,10 @@ pub struct WorkerStatus {
     pub latency: LatencySummary,
     /// Private resident memory (RssAnon) in KiB.
     pub memory_kib: Option<u64>,
+    /// Processor time this process has used, in milliseconds, when last looked at.
+    pub cpu_ms: Option<u64>,
+    /// What it takes too much of, while it is not stopped for it.
+    pub warning: Option<String>,
     /// Its data directory.
     pub data_dir: Option<PathBuf>,
     /// Bytes in the data directory.
@@ -172,6 +176,8 @@ pub struct WorkerStatus {
     pub last_violation: Option<String>,
     /// The limits in force.
     pub limits: Limits,
+    /// Log lines it wrote too fast to be kept, since the daemon started.
+    pub log_dropped: u64,
     /// Its last log lines, newest last.
     pub log_tail: Vec<String>,
 }

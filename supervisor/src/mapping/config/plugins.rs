@@ -42,6 +42,10 @@ pub struct PluginSettings {
     pub quota_mib: Option<u32>,
     /// Data directory: files.
     pub quota_files: Option<u32>,
+    /// Processor time over the window, in percent of one core; 0 is no limit.
+    pub cpu_percent: Option<u32>,
+    /// That window, in seconds.
+    pub cpu_window_s: Option<u32>,
     /// Whether WASM state lives between calls.
     pub instance: Option<InstanceMode>,
     /// What a plugin of `[plugins] dir` may do.
@@ -69,6 +73,8 @@ impl PluginSettings {
             max_age_ms: self.max_age_ms.unwrap_or(limits.max_age_ms),
             quota_mib: self.quota_mib.unwrap_or(limits.quota_mib),
             quota_files: self.quota_files.unwrap_or(limits.quota_files),
+            cpu_percent: self.cpu_percent.unwrap_or(limits.cpu_percent),
+            cpu_window_s: self.cpu_window_s.unwrap_or(limits.cpu_window_s),
             instance: self.instance.unwrap_or(limits.instance),
         }
     }
@@ -125,6 +131,8 @@ fn settings(mut table: Table<'_>) -> PluginSettings {
         max_age_ms: number("max_age_ms", 1..=600_000),
         quota_mib: number("quota_mib", 0..=1_048_576),
         quota_files: number("quota_files", 0..=10_000_000),
+        cpu_percent: number("cpu_percent", 0..=100_000),
+        cpu_window_s: number("cpu_window_s", 10..=86_400),
         ..PluginSettings::default()
     };
     settings.enabled = table.take("enabled").boolean();

@@ -25,6 +25,8 @@ fn every_plugin_setting_is_read() {
         max_age_ms = 10
         quota_mib = 11
         quota_files = 12
+        cpu_percent = 13
+        cpu_window_s = 14
         instance = "per-call"
         grants = ["filesystem", "network:example.org:443"]
         [plugins.my-notes]
@@ -42,6 +44,7 @@ fn every_plugin_setting_is_read() {
     assert_eq!((limits.crash_limit, limits.crash_window_s, limits.memory_mib, limits.fuel), (4, 5, 6, 7));
     assert_eq!((limits.timeout_ms, limits.queue_depth, limits.max_age_ms), (8, 9, 10));
     assert_eq!((limits.quota_mib, limits.quota_files), (11, 12));
+    assert_eq!((limits.cpu_percent, limits.cpu_window_s), (13, 14));
     let grants: Vec<_> = settings.grants.iter().map(ToString::to_string).collect();
     assert_eq!(grants, ["filesystem", "network:example.org:443"]);
     assert_eq!(loaded.plugins[&"my-notes".parse().unwrap()], crate::mapping::PluginSettings::default());

@@ -106,6 +106,7 @@ pub struct LimitWishes {
     pub max_age_ms: Option<u32>,
     pub quota_mib: Option<u32>,
     pub quota_files: Option<u32>,
+    pub cpu_percent: Option<u32>,
     pub instance: Option<InstanceMode>,
 }
 
@@ -120,9 +121,13 @@ impl LimitWishes {
         lower(&mut limits.max_age_ms, self.max_age_ms);
         lower(&mut limits.quota_mib, self.quota_mib);
         lower(&mut limits.quota_files, self.quota_files);
+        // 0 in `limits` is no limit
         match self.fuel {
-            // 0 in `limits` is no limit
             Some(wish) if limits.fuel == 0 || wish < limits.fuel => limits.fuel = wish,
+            _ => {}
+        }
+        match self.cpu_percent {
+            Some(wish) if limits.cpu_percent == 0 || wish < limits.cpu_percent => limits.cpu_percent = wish,
             _ => {}
         }
         // the stricter of the two: nothing is left behind from call to call
@@ -358,6 +363,7 @@ fn limits(mut table: Table<'_>) -> LimitWishes {
         max_age_ms: number("max_age_ms", 3_600_000),
         quota_mib: number("quota_mib", 1_048_576),
         quota_files: number("quota_files", 10_000_000),
+        cpu_percent: number("cpu_percent", 100_000),
         fuel: None,
         instance: None,
     };

@@ -175,6 +175,11 @@ fn a_wish_lowers_a_limit_and_never_raises_one() {
     assert_eq!((limits.memory_mib, limits.timeout_ms, limits.fuel), (32, Limits::default().timeout_ms, 7));
     LimitWishes { fuel: Some(9), ..wishes }.lower(&mut limits);
     assert_eq!(limits.fuel, 7);
+    for (limit, wish, expected) in [(50, 10, 10), (50, 90, 50), (0, 90, 90)] {
+        limits.cpu_percent = limit;
+        LimitWishes { cpu_percent: Some(wish), ..Default::default() }.lower(&mut limits);
+        assert_eq!(limits.cpu_percent, expected);
+    }
 }
 
 #[test]

@@ -245,6 +245,8 @@ impl Slot {
     }
 
     pub fn read_exit(&mut self, shared: &mut Shared, now: Time) {
+        // what it worked is forgotten with it
+        let _: bool = self.look(now);
         let Some(process) = &self.process else { return };
         let end = match process.pidfd.reap() {
             Ok(None) => return,

@@ -6,6 +6,7 @@
 mod alarm;
 mod guard;
 mod inbox;
+mod look;
 mod slot;
 
 use super::lane::Lane;
@@ -33,6 +34,8 @@ use std::time::Duration;
 const ACTIVE_SCAN: Duration = Duration::from_millis(50);
 /// How long after the last call that goes on.
 const ACTIVE_FOR: Duration = Duration::from_secs(2);
+/// What is due so soon is done now, so that rounds of pings and looks come together.
+const ROUND_SLACK: Duration = Duration::from_millis(20);
 /// How often idle workers are pinged, all together.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Why nothing is started any more.
@@ -144,6 +147,7 @@ pub(super) struct Pool {
     active_until: Time,
     next_scan: Time,
     next_ping: Time,
+    next_look: Time,
     stopping: bool,
 }
 
@@ -178,6 +182,7 @@ impl Pool {
             active_until: now,
             next_scan: now,
             next_ping: now + PING_EVERY,
+            next_look: now,
             stopping: false,
         };
         Ok((pool, requests))
@@ -327,15 +332,22 @@ impl Pool {
 
     /// Looks at every deadline.
     fn scan(&mut self, now: Time) {
-        let ping = now >= self.next_ping;
+        let due = now + ROUND_SLACK;
+        let ping = due >= self.next_ping;
         if ping {
             self.next_ping = now + PING_EVERY;
+        }
+        if due >= self.next_look {
+            self.look(now);
         }
         for slot in &mut self.slots {
             slot.scan(&mut self.shared, now, ping);
         }
         let timers = self.slots.iter().map(|slot| slot_timer(slot, now)).min();
         self.next_scan = timers.map_or(self.next_ping, |timer| timer.min(self.next_ping));
+        if self.slots.iter().any(|slot| slot.process.is_some()) {
+            self.next_scan = self.next_scan.min(self.next_look);
+        }
         if now < self.active_until {
             self.next_scan = self.next_scan.min(now + ACTIVE_SCAN);
         }

@@ -5,6 +5,7 @@ use super::{Request, Settled, Shared, Source, Token};
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
 use crate::sys::spawn::{Child, SpawnError};
+use crate::workers::budget::Budget;
 use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::{Flushed, Lane};
 use crate::workers::lifecycle::{Decision, Event as LifeEvent, Lifecycle, State};
@@ -38,6 +39,7 @@ pub(super) struct Slot {
     pub(super) filter: LogFilter,
     pub(super) tail: LogTail,
     pub(super) violations: Violations,
+    pub(super) budget: Budget,
     removed: bool,
     waiting: Vec<Settled>,
 }
@@ -45,6 +47,7 @@ pub(super) struct Slot {
 impl Slot {
     pub fn new(index: u16, spec: PluginSpec, lane: Arc<Lane>, quarantined: Option<String>) -> Self {
         let life = Lifecycle::new(spec.limits.clone(), quarantined);
+        let budget = Budget::new(&spec.limits);
         Self {
             index,
             generation: 0,
@@ -56,6 +59,7 @@ impl Slot {
             filter: LogFilter::default(),
             tail: LogTail::default(),
             violations: Violations::default(),
+            budget,
             removed: false,
             waiting: Vec::new(),
         }
@@ -81,6 +85,7 @@ impl Slot {
     /// Starts it, or stops it first when it runs.
     pub fn start(&mut self, shared: &mut Shared, now: Time) {
         shared.quarantine.forget(&self.spec.id);
+        self.budget = Budget::new(&self.next_spec.as_ref().unwrap_or(&self.spec).limits);
         self.step(shared, now, LifeEvent::Start);
     }
 
@@ -191,6 +196,7 @@ impl Slot {
         };
         self.tail.begin();
         self.violations.begin();
+        self.budget.begin(now);
         let mut process = Process::new(child, ends);
         if let Err(error) = self.watch(shared, &process) {
             process.kill(KillReason::StoppedEarly);
@@ -378,6 +384,8 @@ impl Slot {
             calls: self.lane.counts(),
             latency: self.lane.latency(),
             memory_kib: None,
+            cpu_ms: None,
+            warning: self.process.as_ref().and(self.budget.warning()).map(str::to_owned),
             data_dir: self.spec.data_dir.clone(),
             data_bytes: 0,
             sandbox: self.process.as_ref().map_or(SandboxLevel::None, Process::level),
@@ -387,6 +395,7 @@ impl Slot {
             violations: self.violations.count(),
             last_violation: self.violations.last().map(str::to_owned),
             limits: self.spec.limits.clone(),
+            log_dropped: self.filter.dropped(),
             log_tail: self.tail.lines().map(str::to_owned).collect(),
         }
     }

@@ -36,9 +36,13 @@ fn install_spec(requests: &Requests, spec: PluginSpec) {
 
 /// A pool whose workers are programs that wait, and say nothing.
 fn pool(programs: &std::path::Path) -> (Pool, Requests) {
+    pool_of(programs, "exec sleep 60")
+}
+
+fn pool_of(programs: &std::path::Path, script: &str) -> (Pool, Requests) {
     use std::os::unix::fs::PermissionsExt;
     let program = programs.join("midimon-worker");
-    std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
     let quarantine = Quarantine::open(None);
     Pool::new(Spawner::start().unwrap(), programs.to_owned(), quarantine, None, Audit::default(), Arc::default())
@@ -207,4 +211,51 @@ fn a_worker_whose_sandbox_is_not_what_it_says_gets_no_code() {
     assert!(matches!(&process.kill, Some(KillReason::SandboxCheck(_))), "{:?}", process.kill);
     assert!(process.commands.is_some(), "nothing was sent");
     shut_down(pool, &requests);
+}
+
+#[test]
+fn a_worker_that_spins_is_quarantined_with_the_figures_and_a_restart_opens_a_new_account() {
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool_of(programs.path(), "while :; do :; done");
+    let limits = Limits { cpu_percent: 2, cpu_window_s: 10, ..Limits::default() };
+    install_spec(&requests, PluginSpec { limits, ..spec("spinner") });
+    let ready = settled(&requests, "spinner");
+    while pool.slots.first().is_none_or(Slot::has_process) {
+        pool.next_look = Time::default(); // look at every chance
+        assert!(pool.run_once(Some(Duration::from_millis(10))));
+    }
+    let reason = ready.recv().unwrap().unwrap_err();
+    let ends = reason.ends_with(" s of processor time within 10 s (limit 2 % of a core)");
+    assert!(reason.starts_with("budget exceeded: 0.") && ends, "{reason}");
+    assert!(matches!(pool.slots[0].life.state(), crate::workers::lifecycle::State::Quarantined { .. }));
+    assert!(pool.slots[0].budget.warning().is_some());
+    let (sender, restarted) = channel();
+    requests.send(Request::Restart("spinner".parse().unwrap(), sender));
+    pool.run_once(Some(Duration::from_secs(10)));
+    assert_eq!(restarted.recv(), Ok(true));
+    assert_eq!(pool.slots[0].budget.warning(), None);
+    requests.send(Request::Shutdown);
+    while pool.run_once(Some(Duration::from_secs(10))) {}
+}
+
+#[test]
+fn idle_workers_are_looked_at_every_two_seconds_and_without_any_the_pool_sleeps() {
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    pool.run_once(Some(Duration::ZERO));
+    pool.scan(clock::now());
+    assert_eq!(pool.next_scan, pool.next_ping);
+    install(&requests, "quiet");
+    while pool.slots.first().is_none_or(|slot| slot.process.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    // ready, and the activity of the start over
+    let now = pool.active_until;
+    pool.slots[0].step(&mut pool.shared, now, crate::workers::lifecycle::Event::SandboxEntered);
+    pool.slots[0].step(&mut pool.shared, now, crate::workers::lifecycle::Event::Loaded);
+    pool.next_look = now;
+    pool.scan(now);
+    assert_eq!(pool.next_scan, now + Duration::from_secs(2));
+    requests.send(Request::Shutdown);
+    while pool.run_once(Some(Duration::from_secs(10))) {}
 }
