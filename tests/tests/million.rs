@@ -13,7 +13,7 @@ fn a_million_triggers_through_a_leaking_guest_all_succeed_in_bounded_memory() {
     let bed = Bed::new();
     bed.install("leaky-wasm");
     let config = Config::new()
-        .plugin("leaky-wasm", "queue_depth = 4096\nmax_age_ms = 600000")
+        .plugin("leaky-wasm", "queue_depth = 4096\nmax_age_ms = 600000\ncpu_percent = 0")
         .mapping("type = \"CC\", cc = 7", "type = \"Plugin\", plugin = \"leaky-wasm\", action = \"leak\"");
     bed.configure(&config);
     let mut daemon = bed.start();
