@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 use nix::unistd::pipe2;
 use std::fs::File;
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -41,38 +41,61 @@ pub struct Program {
     pub kind: CodeKind,
 }
 
+/// A started process and our ends of its descriptors.
+struct Spawned {
+    child: Child,
+    commands: OwnedFd,
+    events: OwnedFd,
+    log: File,
+    requests: OwnedFd,
+}
+
+fn spawn_worker(program: &Program, plugin: &PluginId, limits: &Limits) -> Result<Spawned> {
+    let own = SpawnArgs {
+        plugin: plugin.clone(),
+        parent_pid: i32::try_from(std::process::id())?,
+        memory_bytes: u64::from(limits.memory_mib) << 20,
+        nofile: 64,
+        fsize_bytes: u64::from(limits.quota_mib) << 20,
+        data_dir: None,
+        violations: Violations::End,
+        missing_layers: MissingLayers::Refuse,
+    };
+    let (commands_theirs, commands) = pipe2(OFlag::O_CLOEXEC)?;
+    let (events, events_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let (requests, requests_theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let child = spawn(SpawnSpec {
+        program: program.path.clone(),
+        arguments: program.arguments.iter().cloned().chain(own.to_argv()).collect(),
+        descriptors: vec![log_theirs.try_clone()?, log_theirs, commands_theirs, events_theirs, requests_theirs],
+    })?;
+    Ok(Spawned { child, commands, events, log: File::from(log), requests })
+}
+
+/// Everything a process writes to its log until it has ended.
+pub fn last_words(program: &Program) -> Result<String> {
+    let mut spawned = spawn_worker(program, &"bench".parse()?, &Limits::default())?;
+    let mut text = String::new();
+    spawned.log.read_to_string(&mut text)?;
+    spawned.child.pidfd.wait()?;
+    Ok(text)
+}
+
 impl Worker {
     /// Starts it, gives it the code and binds its action `quiet`.
     pub fn start(program: &Program, code: &SealedCode) -> Result<Self> {
         let plugin: PluginId = "bench".parse()?;
         let limits = Limits::default();
-        let own = SpawnArgs {
-            plugin: plugin.clone(),
-            parent_pid: i32::try_from(std::process::id())?,
-            memory_bytes: u64::from(limits.memory_mib) << 20,
-            nofile: 64,
-            fsize_bytes: u64::from(limits.quota_mib) << 20,
-            data_dir: None,
-            violations: Violations::End,
-            missing_layers: MissingLayers::Refuse,
-        };
-        let (commands_theirs, commands) = pipe2(OFlag::O_CLOEXEC)?;
-        let (events, events_theirs) = pipe2(OFlag::O_CLOEXEC)?;
-        let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let (requests, requests_theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        let child = spawn(SpawnSpec {
-            program: program.path.clone(),
-            arguments: program.arguments.iter().cloned().chain(own.to_argv()).collect(),
-            descriptors: vec![log_theirs.try_clone()?, log_theirs, commands_theirs, events_theirs, requests_theirs],
-        })?;
+        let Spawned { child, commands, events, log, requests } = spawn_worker(program, &plugin, &limits)?;
         let mut worker = Self {
             child,
             commands: WriteEnd::new(commands),
             events: ReadEnd::new(events),
             calls: 0,
             _requests: requests,
-            _log: File::from(log),
+            _log: log,
         };
         match worker.events.receive()? {
             Event::Hello(_) => {}
