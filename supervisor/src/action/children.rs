@@ -57,6 +57,8 @@ pub(super) struct Children {
 struct Shared {
     wake: EventFd,
     stop: AtomicBool,
+    /// Orders not carried out yet, and commands that run.
+    unfinished: AtomicU64,
     counts: Counts,
 }
 
@@ -76,7 +78,12 @@ fn count(counter: &AtomicU64) {
 impl Children {
     pub fn start(notes: Arc<Notes>) -> io::Result<Self> {
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        let shared = Arc::new(Shared { wake, stop: AtomicBool::new(false), counts: Counts::default() });
+        let shared = Arc::new(Shared {
+            wake,
+            stop: AtomicBool::new(false),
+            unfinished: AtomicU64::new(0),
+            counts: Counts::default(),
+        });
         let (orders, taken) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("programs".into()).spawn({
             let shared = shared.clone();
@@ -87,13 +94,22 @@ impl Children {
 
     /// Never waits; false when there was no room, which is counted.
     pub fn submit(&self, order: Order) -> bool {
+        // before it is sent: it may be finished when `try_send` returns
+        self.shared.unfinished.fetch_add(1, Ordering::AcqRel);
         let sent = self.orders.try_send(order).is_ok();
         if sent {
             let _ = self.shared.wake.write(1); // full means it will wake anyway
         } else {
+            self.shared.finished();
             count(&self.shared.counts.dropped);
         }
         sent
+    }
+
+    /// Whether all that was taken in is carried out, and every command has ended.
+    /// Applications are not waited for.
+    pub fn is_idle(&self) -> bool {
+        self.shared.unfinished.load(Ordering::Acquire) == 0
     }
 
     /// Kills the commands that run and lets applications live; returns when the thread has ended.
@@ -115,6 +131,12 @@ impl Children {
             timed_out: load(timed_out),
             dropped: load(dropped),
         }
+    }
+}
+
+impl Shared {
+    fn finished(&self) {
+        self.unfinished.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -154,7 +176,9 @@ impl Keeper<'_> {
             self.wait();
             let _ = self.shared.wake.read(); // empty when a child ended
             for order in orders.try_iter() {
-                self.carry_out(order);
+                if !self.carry_out(order) {
+                    self.shared.finished();
+                }
             }
             self.kill_late(now());
             self.reap();
@@ -177,7 +201,8 @@ impl Keeper<'_> {
         let _ = poll(&mut fds, timeout); // whatever woke it, everything is looked at
     }
 
-    fn carry_out(&mut self, order: Order) {
+    /// Whether a command runs now whose end is waited for.
+    fn carry_out(&mut self, order: Order) -> bool {
         let is_command = matches!(order, Order::Shell(_));
         let (limit, what) =
             if is_command { (MAX_COMMANDS, "commands") } else { (MAX_LAUNCHED, "launched applications") };
@@ -188,7 +213,8 @@ impl Keeper<'_> {
         let shown = show(&argv);
         if self.children.iter().filter(|child| child.deadline.is_some() == is_command).count() >= limit {
             count(&self.shared.counts.dropped);
-            return self.notes.tell(now(), &format!("{shown} was not started: {limit} {what} run already"));
+            self.notes.tell(now(), &format!("{shown} was not started: {limit} {what} run already"));
+            return false;
         }
         let started = match spawn(&argv) {
             // an application with arguments
@@ -203,10 +229,12 @@ impl Keeper<'_> {
                 count(&self.shared.counts.running);
                 let deadline = timeout.map(|timeout| now() + timeout);
                 self.children.push(Child { pid, handle, shown, deadline, killed: false });
+                is_command
             }
             Err(error) => {
                 count(&self.shared.counts.failed);
                 self.notes.tell(now(), &format!("{shown} could not be started: {error}"));
+                false
             }
         }
     }
@@ -237,6 +265,9 @@ impl Keeper<'_> {
             if let Some(how) = failure.filter(|_| !child.killed) {
                 count(&shared.counts.failed);
                 notes.tell(now(), &format!("{} {how}", child.shown));
+            }
+            if child.deadline.is_some() {
+                shared.finished();
             }
             false
         });
@@ -365,6 +396,29 @@ mod tests {
         children.submit(Order::Launch("/nonexistent program".into()));
         assert!(notes.recv().unwrap().starts_with("\"/nonexistent program\" could not be started: "));
         assert_eq!(until(&children, |status| status.running == 0).failed, 3);
+    }
+
+    #[test]
+    fn all_is_over_when_commands_have_ended_however_that_was_but_applications_may_run_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let (script, file) = (directory.path().join("app"), directory.path().join("go on"));
+        std::fs::write(&script, "exec sleep 30").unwrap();
+        let (children, notes) = children();
+        assert!(children.is_idle());
+        children.submit(shell(&format!("until test -e '{}'; do sleep 0.01; done", file.display()), LONG));
+        children.submit(shell("exit 3", LONG));
+        children.submit(Order::Launch("/nonexistent".into()));
+        children.submit(Order::Launch(format!("sh {}", script.display()).into()));
+        until(&children, |status| status.started == 3 && status.failed == 2 && status.running == 2);
+        assert!(!children.is_idle(), "one waits for the file");
+        std::fs::write(&file, "").unwrap();
+        let deadline = now() + Duration::from_secs(20);
+        while !children.is_idle() {
+            assert!(now() < deadline);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(children.status().running, 1, "the application");
+        assert_eq!(notes.try_iter().count(), 2);
     }
 
     #[test]

@@ -83,10 +83,11 @@ impl Executor {
         }
     }
 
-    /// Whether every keystroke and text submitted so far is typed, or has failed.
+    /// Whether all that was submitted so far is over, well or not: texts are typed,
+    /// commands have ended, applications are started, messages are sent.
     #[must_use]
-    pub fn has_typed(&self) -> bool {
-        self.typist.is_idle()
+    pub fn is_idle(&self) -> bool {
+        self.typist.is_idle() && self.children.is_idle() && self.outputs.is_idle()
     }
 
     /// Releases every key, forgets what waits to be typed or sent, silences every output.

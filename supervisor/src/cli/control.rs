@@ -29,7 +29,7 @@ impl Reload {
             count(report.modes as u64, "mode"),
             count(report.mappings as u64, "mapping"),
         ))?;
-        report.warnings.iter().try_for_each(|warnings| context.out.line(&safe_lines(warnings)))
+        report.warnings.iter().chain(&report.plugins).try_for_each(|line| context.out.line(&safe_lines(line)))
     }
 }
 

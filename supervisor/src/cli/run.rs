@@ -105,7 +105,8 @@ pub struct Run {
     /// Print notes, mappings and plugins' answers as they happen
     #[arg(long, alias = "monitor")]
     watch: bool,
-    /// End when every file has been played and every plugin has answered
+    /// End when every file has been played, every plugin has answered, every text is
+    /// typed, every command over and every message sent
     #[arg(long, conflicts_with = "looped")]
     exit_when_done: bool,
     /// Print the final status as JSON

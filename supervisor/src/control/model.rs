@@ -102,6 +102,8 @@ pub struct ReloadReport {
     pub mappings: usize,
     /// Things worth a look that are no errors, as `midimon check` prints them.
     pub warnings: Option<String>,
+    /// Plugins that are not there yet, or cannot be, a sentence each.
+    pub plugins: Vec<String>,
 }
 
 /// The mode, and those there are.

@@ -56,7 +56,7 @@ impl Daemon for Fake {
         self.reloads_waiting.fetch_add(1, Ordering::SeqCst);
         let (may, changed) = &self.may_reload;
         drop(changed.wait_while(may.lock().unwrap(), |may| !*may).unwrap());
-        Ok(ReloadReport { path: "/h/c".into(), modes: 1, mappings: 3, warnings: None })
+        Ok(ReloadReport { path: "/h/c".into(), modes: 1, mappings: 3, warnings: None, plugins: Vec::new() })
     }
 
     fn panic(&self) {

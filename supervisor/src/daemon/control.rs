@@ -10,11 +10,16 @@ use crate::mapping::types::{Effect, Input};
 use crate::midi::output::OutputStatus;
 use crate::midi::ports;
 use crate::monitor::Monitor;
+use crate::workers::manager::{Loading, Problem};
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
 use midimon_shared::context::TriggerStamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long `midimon reload` waits for plugins that have to be compiled.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Daemon for Running {
     fn status(&self) -> Status {
@@ -68,7 +73,10 @@ impl Daemon for Running {
     }
 
     fn reload(&self) -> Result<ReloadReport, Refusal> {
-        self.reload_config(true)
+        let report = self.reload_config(true)?;
+        // whoever asked wants to see the plugins too, unless compiling them takes long
+        self.plugins.wait(Some(RELOAD_PATIENCE));
+        Ok(ReloadReport { plugins: self.plugin_problems(), ..report })
     }
 
     fn panic(&self) {
@@ -114,9 +122,13 @@ impl Daemon for Running {
 
 impl Running {
     fn no_such_plugin(&self, id: &PluginId, known: &[String]) -> String {
+        let Loading { compiling, waiting } = self.manager.loading();
+        if compiling.iter().chain(&waiting).any(|loading| loading == id) {
+            return format!("plugin {id} is not ready yet; `midimon status` says what it waits for");
+        }
         let problems = self.manager.problems();
-        match problems.iter().find(|(what, _)| *what == id.to_string()) {
-            Some((_, reason)) => format!("plugin {id} is not loaded: {reason}"),
+        match problems.iter().find(|problem| problem.plugin.as_ref() == Some(id)) {
+            Some(problem) => format!("plugin {id} is not loaded: {}", problem.reason),
             None if known.is_empty() => format!("no plugin {id}; no plugin is loaded"),
             None => format!("no plugin {id}; there are: {}", known.join(", ")),
         }
@@ -138,30 +150,55 @@ impl Running {
 
     /// What keeps something from working, for people.
     fn problems(&self) -> Vec<String> {
-        let plugins =
-            self.manager.problems().into_iter().map(|(what, reason)| {
-                if reason.starts_with(&what) { reason } else { format!("plugin {what}: {reason}") }
-            });
-        plugins.chain(self.missing_plugins()).chain(self.unreported()).chain(self.inputs().problems()).collect()
+        let mut problems = self.plugin_problems();
+        problems.extend(self.unreported());
+        problems.extend(self.inputs().problems());
+        problems
     }
 
     /// Plugins that were to report only and that are not there.
     fn unreported(&self) -> Vec<String> {
-        let there = self.manager.list();
-        let missing = self.report_only.iter().filter(|id| !there.contains(id));
+        let (is_done, there) = (self.plugins.is_done(), self.manager.list());
+        let missing = self.report_only.iter().filter(|id| is_done && !there.contains(id));
         missing.map(|id| format!("plugin {id}: --sandbox-report names it, and it is not loaded")).collect()
     }
 
-    /// Plugins that mappings call and that are not there.
-    fn missing_plugins(&self) -> Vec<String> {
+    fn plugin_problems(&self) -> Vec<String> {
+        // before what is there, or a plugin could be in neither
+        let (is_done, loading) = (self.plugins.is_done(), self.manager.loading());
         let (there, problems) = (self.manager.list(), self.manager.problems());
         let (_, compiled) = self.router.mode();
-        let called: BTreeSet<&PluginId> = compiled.bindings.iter().map(|binding| &binding.plugin).collect();
-        let missing = called
-            .into_iter()
-            .filter(|id| !there.contains(id) && !problems.iter().any(|(what, _)| *what == id.to_string()));
-        missing.map(|id| format!("plugin {id}: mappings call it, but it is disabled or not in [plugins] dir")).collect()
+        let called = compiled.bindings.iter().map(|binding| &binding.plugin).collect();
+        plugin_problems(is_done, &loading, &problems, &there, &called)
     }
+}
+
+/// What is wrong with plugins, or takes long, a sentence each. `called` are those
+/// that mappings call; they are missed only when it `is_done` or known what is there.
+fn plugin_problems(
+    is_done: bool,
+    loading: &Loading,
+    problems: &[Problem],
+    there: &[PluginId],
+    called: &BTreeSet<&PluginId>,
+) -> Vec<String> {
+    let Loading { compiling, waiting } = loading;
+    let compiling_now = compiling.iter().map(|id| match &waiting[..] {
+        [] => format!("still compiling {id}"),
+        waiting => {
+            let waiting: Vec<&str> = waiting.iter().map(PluginId::as_str).collect();
+            format!("still compiling {id}; after it comes {}", waiting.join(", "))
+        }
+    });
+    let is_known = is_done || compiling.is_some();
+    let is_accounted = |id: &PluginId| {
+        let is_problem = problems.iter().any(|problem| problem.plugin.as_ref() == Some(id));
+        is_problem || there.contains(id) || waiting.contains(id) || compiling.as_ref() == Some(id)
+    };
+    let missing = called.iter().filter(|&&id| is_known && !is_accounted(id));
+    let missing =
+        missing.map(|id| format!("plugin {id}: mappings call it, but it is disabled or not in [plugins] dir"));
+    compiling_now.chain(problems.iter().map(ToString::to_string)).chain(missing).collect()
 }
 
 fn port_status(output: &OutputStatus) -> PortStatus {
@@ -176,4 +213,36 @@ fn port_status(output: &OutputStatus) -> PortStatus {
 fn parent(mut path: PathBuf) -> PathBuf {
     path.pop();
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(id: &str) -> PluginId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn a_plugin_is_missed_once_it_is_known_what_is_there_and_not_while_its_turn_comes() {
+        let (gone, slow, next, bad) = (id("gone"), id("slow"), id("next"), id("bad"));
+        let called = BTreeSet::from([&gone, &slow, &next, &bad]);
+        let problems = [Problem { plugin: Some(bad.clone()), reason: "no code".to_owned() }];
+        let missing = "plugin gone: mappings call it, but it is disabled or not in [plugins] dir";
+
+        let unknown = plugin_problems(false, &Loading::default(), &[], &[], &called);
+        assert_eq!(unknown, Vec::<String>::new());
+        let loading = Loading { compiling: Some(slow.clone()), waiting: vec![next.clone()] };
+        let told = plugin_problems(false, &loading, &problems, &[], &called);
+        assert_eq!(told, ["still compiling slow; after it comes next", "plugin bad: no code", missing]);
+        let done = plugin_problems(true, &Loading::default(), &problems, &[slow.clone(), next.clone()], &called);
+        assert_eq!(done, ["plugin bad: no code", missing]);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_told_as_a_sentence_of_its_own() {
+        let problem = Problem { plugin: None, reason: "cannot read the plugin directory /x".to_owned() };
+        let told = plugin_problems(true, &Loading::default(), &[problem], &[], &BTreeSet::new());
+        assert_eq!(told, ["cannot read the plugin directory /x"]);
+    }
 }

@@ -1,10 +1,11 @@
 //! The daemon: wires the parts together and owns their shutdown.
 //!
-//! [`router`] is the hot path. Everything slow happens elsewhere: [`reload`]
-//! reads the configuration, the manager's threads run plugins, the executor's
-//! threads have effects, and the main thread here only waits for notices.
+//! [`router`] is the hot path. Everything slow happens elsewhere: [`plugins`] finds
+//! and compiles plugins, the manager's threads run them, the executor's threads have
+//! effects, and the main thread here waits for notices and reads the configuration.
 
 mod control;
+mod plugins;
 mod reload;
 pub mod router;
 mod signals;
@@ -28,6 +29,7 @@ use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
 use midimon_shared::PluginId;
+use plugins::PluginSync;
 use reload::ConfigHolder;
 use router::{Notice, Router};
 use std::collections::BTreeSet;
@@ -39,8 +41,6 @@ use std::time::{Duration, Instant};
 
 /// How often the end of all work is looked for once the last input has ended.
 const DONE_POLL: Duration = Duration::from_millis(10);
-/// How often the end of loading is looked for.
-const LOAD_POLL: Duration = Duration::from_millis(2);
 /// How long the control socket waits for the plugins when the daemon starts.
 const SOCKET_PATIENCE: Duration = Duration::from_secs(1);
 /// How long releases may take to reach the plugins when the daemon stops.
@@ -64,8 +64,8 @@ pub struct RunOptions {
     pub report_only: BTreeSet<PluginId>,
     /// Where what happens is published; whoever wants all of it watches before the run.
     pub monitor: Arc<Monitor>,
-    /// Whether the daemon ends when every replayed input has ended, every trigger
-    /// is answered and every text is typed.
+    /// Whether the daemon ends when every replayed input has ended, every trigger is
+    /// answered, every text typed, every command over and every message sent.
     pub exit_when_done: bool,
 }
 
@@ -91,6 +91,7 @@ struct Running {
     monitor: Arc<Monitor>,
     router: Arc<Router>,
     manager: Arc<PluginManager>,
+    plugins: PluginSync,
     executor: Arc<Executor>,
     hotplug: Result<Arc<Hotplug>, SeqError>,
     devices: Arc<DeviceTable>,
@@ -112,61 +113,13 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     signals::start(notices.clone()).map_err(DaemonError::Thread)?;
     options.home.prepare()?;
     let _lock = Lock::take(&options.home)?;
-    let specs = if options.inputs.is_empty() { vec![InputSpec::Hardware(None)] } else { options.inputs.clone() };
-    let ending = specs.iter().filter(|spec| spec.ends()).count();
-
     let running = start(&options, notices)?;
-    let loader = running.load(ending > 0)?;
-    // whoever finds the socket finds the plugins too, unless compiling them takes long
-    let mut loading = wait_loaded(&loader, &noticed, Some(SOCKET_PATIENCE));
-    let server = Server::start(&running.home.socket(), running.clone())?;
+    // before the first read, so that no change after it is missed
     let _watcher = watch::start(running.config.path(), running.notices.clone());
     let timers = Router::start_timers(&running.router).map_err(DaemonError::Thread)?;
-    if loading == Loading::GoesOn {
-        loading = wait_loaded(&loader, &noticed, None);
-    }
-    match loading {
-        Loading::Done | Loading::GoesOn => start_inputs(&running, &options, &specs)?,
-        Loading::Stopped => running.stop(),
-    }
-    tracing::info!("midimon {} runs, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
-
-    running.wait(&noticed, options.exit_when_done.then_some(ending));
-
-    tracing::info!("stopping");
-    drop(std::mem::take(&mut *running.inputs()));
-    running.router.step(crate::clock::now(), Input::ReleaseAll);
-    running.wait_answered(RELEASE_LIMIT);
-    let status = running.status();
-    running.router.stop_timers();
-    let _ = timers.join(); // a panic there was reported there
-    running.manager.shutdown();
-    running.executor.shutdown();
-    drop(server);
-    Ok(status)
-}
-
-/// How loading stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loading {
-    Done,
-    GoesOn,
-    /// The daemon is to stop.
-    Stopped,
-}
-
-/// Waits until everything is loaded, `at_most` so long where that is given.
-fn wait_loaded(loader: &JoinHandle<()>, noticed: &Receiver<Notice>, at_most: Option<Duration>) -> Loading {
-    let start = Instant::now();
-    while !loader.is_finished() {
-        if at_most.is_some_and(|limit| start.elapsed() >= limit) {
-            return Loading::GoesOn;
-        }
-        if noticed.recv_timeout(LOAD_POLL) == Ok(Notice::Stop) {
-            return Loading::Stopped;
-        }
-    }
-    Loading::Done
+    let served = running.serve(&options, &noticed);
+    let status = running.end(timers);
+    served.map(|_server| status) // the socket is the last to close
 }
 
 /// Makes the parts and wires them; nothing comes in yet.
@@ -194,11 +147,16 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));
     let router = Arc::new(Router::new(executor.clone(), monitor.clone(), notices.clone()));
+    let plugins = {
+        let manager = manager.clone();
+        PluginSync::start(move || manager.sync()).map_err(DaemonError::Thread)?
+    };
     let running = Arc::new(Running {
         home,
         monitor,
         router,
         manager,
+        plugins,
         executor,
         hotplug,
         devices: Arc::default(),
@@ -228,33 +186,77 @@ impl Running {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the configuration and loads the plugins, on a thread of its own since
-    /// that takes long where code has to be compiled. It ends when every plugin is
-    /// `ready`, where that matters: each event of a file counts.
-    fn load(self: &Arc<Self>, ready: bool) -> Result<JoinHandle<()>, DaemonError> {
+    /// Starts everything and waits for the end; the control socket, still open.
+    fn serve(self: &Arc<Self>, options: &RunOptions, noticed: &Receiver<Notice>) -> Result<Server, DaemonError> {
+        let specs = if options.inputs.is_empty() { vec![InputSpec::Hardware(None)] } else { options.inputs.clone() };
+        let ending = specs.iter().filter(|spec| spec.ends()).count();
+        self.reload_and_log(true);
+        // whoever finds the socket finds the plugins too, unless compiling them takes long
+        self.plugins.wait(Some(SOCKET_PATIENCE));
+        let server = Server::start(&self.home.socket(), self.clone())?;
+        if ending > 0 {
+            self.tell_when_settled()?;
+        } else {
+            start_inputs(self, options, &specs)?;
+        }
+        tracing::info!("midimon {} runs, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+        let start_files = || start_inputs(self, options, &specs);
+        self.wait(noticed, options.exit_when_done.then_some(ending), start_files)?;
+        Ok(server)
+    }
+
+    /// Sends a notice when every plugin is ready, or known not to be: each event of
+    /// a file counts, so its plugins are to be there for the first.
+    fn tell_when_settled(self: &Arc<Self>) -> Result<(), DaemonError> {
         let running = self.clone();
-        let load = move || {
-            running.reload_and_log(true);
-            for id in running.manager.list().iter().filter(|_| ready) {
-                if let Err(error) = running.manager.wait_ready(id) {
+        let tell = move || {
+            if !running.plugins.wait(None) {
+                return;
+            }
+            for id in running.manager.list() {
+                if let Err(error) = running.manager.wait_ready(&id) {
                     tracing::warn!("{error}");
                 }
             }
+            let _ = running.notices.send(Notice::PluginsSettled); // fails only when it has stopped
         };
-        std::thread::Builder::new().name("loader".into()).spawn(load).map_err(DaemonError::Thread)
+        std::thread::Builder::new().name("settled".into()).spawn(tell).map(drop).map_err(DaemonError::Thread)
+    }
+
+    /// Stops everything in order; the last status before.
+    fn end(&self, timers: JoinHandle<()>) -> Status {
+        tracing::info!("stopping");
+        drop(std::mem::take(&mut *self.inputs()));
+        self.manager.stop_loading();
+        self.plugins.stop();
+        self.router.step(crate::clock::now(), Input::ReleaseAll);
+        self.wait_answered(RELEASE_LIMIT);
+        let status = self.status();
+        self.router.stop_timers();
+        let _ = timers.join(); // a panic there was reported there
+        self.manager.shutdown();
+        self.executor.shutdown();
+        status
     }
 
     /// Waits for the end: a request to stop, or, when `ending` inputs are all there
-    /// is to do, the last answer after the last of them.
-    fn wait(&self, noticed: &Receiver<Notice>, mut ending: Option<usize>) {
+    /// is to do, the last answer after the last of them. `start_files` starts inputs
+    /// that wait for the plugins.
+    fn wait(
+        &self,
+        noticed: &Receiver<Notice>,
+        mut ending: Option<usize>,
+        start_files: impl Fn() -> Result<(), DaemonError>,
+    ) -> Result<(), DaemonError> {
         loop {
             let notice = match ending {
-                Some(0) if self.is_idle() => return,
+                Some(0) if self.is_idle() => return Ok(()),
                 Some(0) => noticed.recv_timeout(DONE_POLL),
                 _ => noticed.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match notice {
-                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Notice::PluginsSettled) => start_files()?,
                 Ok(Notice::Reload) => self.reload_and_log(true),
                 Ok(Notice::ConfigChanged) => self.reload_and_log(false),
                 Ok(Notice::InputFinished) => ending = ending.map(|left| left.saturating_sub(1)),
@@ -266,12 +268,20 @@ impl Running {
     fn reload_and_log(&self, plugins_too: bool) {
         match self.reload_config(plugins_too) {
             Ok(report) => tracing::info!("configuration read: {} mappings", report.mappings),
-            Err(refusal) => tracing::error!("{refusal}\nthe configuration before stays in force"),
+            Err(refusal) if self.config.is_loaded() => {
+                tracing::error!("{refusal}\nthe configuration before stays in force");
+            }
+            Err(_) if !self.config.path().exists() => tracing::warn!(
+                "there is no configuration {}: MIDI comes in, but nothing is mapped and no plugin runs; \
+                 it counts as soon as it is saved there",
+                self.config.path().display()
+            ),
+            Err(refusal) => tracing::error!("{refusal}\nuntil that is corrected nothing is mapped and no plugin runs"),
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.router.is_idle() && self.manager.in_flight() == 0 && self.executor.has_typed()
+        self.plugins.is_done() && self.router.is_idle() && self.manager.in_flight() == 0 && self.executor.is_idle()
     }
 
     fn wait_answered(&self, limit: Duration) {

@@ -50,6 +50,11 @@ impl ConfigHolder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether one is in force.
+    pub fn is_loaded(&self) -> bool {
+        self.state().plugins.is_some()
+    }
+
     /// Which hardware inputs it wants.
     pub fn selection(&self) -> Selection {
         self.state().selection.clone()
@@ -68,7 +73,8 @@ impl ConfigHolder {
 
 impl Running {
     /// Reads the configuration and puts it in force. With `plugins_too`, the
-    /// plugin directory is looked through even when its settings are the same.
+    /// plugin directory is looked through even when its settings are the same;
+    /// that happens on its own thread.
     ///
     /// # Errors
     /// The configuration has errors; what was in force still is.
@@ -91,6 +97,7 @@ impl Running {
             modes: compiled.modes.len(),
             mappings: compiled.mappings.len(),
             warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
+            plugins: Vec::new(),
         };
         let selection = selection(&compiled);
         self.router
@@ -110,7 +117,7 @@ impl Running {
             && (plugins_changed || plugins_too)
         {
             self.manager.set_policies(directory, policies(&settings));
-            self.manager.sync();
+            self.plugins.ask();
         }
         Ok(report)
     }

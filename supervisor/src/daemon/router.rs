@@ -29,6 +29,8 @@ const OUTPUTS: usize = 64;
 /// Something the daemon's own thread must look after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// Every plugin is ready, or known not to be.
+    PluginsSettled,
     /// A replay or standard input has ended.
     InputFinished,
     /// Stop the daemon.

@@ -64,10 +64,7 @@ impl BindingTable {
     /// # Errors
     /// A binding is too large or they are too many; nothing has changed then.
     pub fn configure(&mut self, specs: &[BindSpec]) -> Result<(Vec<BindingId>, Vec<BindingId>), BindError> {
-        specs.iter().try_for_each(check)?;
-        if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL {
-            return Err(BindError::TooMany);
-        }
+        check(specs)?;
         for slot in &mut self.slots {
             slot.owner = match slot.owner {
                 Owner::Retired => Owner::Nobody,
@@ -106,7 +103,7 @@ impl BindingTable {
     /// # Errors
     /// It is too large.
     pub fn manual(&mut self, spec: &BindSpec) -> Result<(BindingId, bool), BindError> {
-        check(spec)?;
+        check_one(spec)?;
         self.uses += 1;
         let owner = Owner::Manual(self.uses);
         if let Some(index) = self.slots.iter().position(|slot| slot.owner != Owner::Nobody && slot.spec == *spec) {
@@ -193,7 +190,16 @@ fn binding_id(index: usize) -> BindingId {
     BindingId(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-fn check(spec: &BindSpec) -> Result<(), BindError> {
+/// Whether one plugin can have all these of a configuration.
+///
+/// # Errors
+/// One is too large or they are too many.
+pub fn check(specs: &[BindSpec]) -> Result<(), BindError> {
+    specs.iter().try_for_each(check_one)?;
+    if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL { Err(BindError::TooMany) } else { Ok(()) }
+}
+
+fn check_one(spec: &BindSpec) -> Result<(), BindError> {
     // an action's name is short by the configuration's rules; what comes by hand is cut here
     if spec.params.len() > MAX_PARAMS || spec.action.len() > 256 {
         return Err(BindError::ParamsTooLarge(spec.action.chars().take(80).collect::<String>().into()));

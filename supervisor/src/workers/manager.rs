@@ -18,15 +18,18 @@
 //! ```
 
 mod error;
-mod sync;
+mod loading;
+#[cfg(test)]
+mod tests;
 
 pub use error::{CallError, LoadError, ManagerError};
+pub use loading::{Loading, Problem};
 
-use super::bindings::{BindError, BindSpec};
+use super::bindings::{self, BindError, BindSpec};
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
 use super::pool::{Pool, Request, Requests, STOPPING};
-use super::prepare::{Prepare, PrepareError, Prepared};
+use super::prepare::Prepare;
 use super::quarantine::Quarantine;
 use super::ring::{CallEnd, Route};
 use super::spawner::Spawner;
@@ -35,9 +38,9 @@ use crate::audit::Audit;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::plugins::Grants;
-use crate::plugins::discover::{Scan, scan};
 use crate::sys::proc_stat::ProcStat;
 use crate::sys::proc_status::ProcStatus;
+use loading::Plugins;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::protocol::Outcome;
 use midimon_shared::{Limits, PluginId, TriggerContext};
@@ -136,16 +139,6 @@ pub struct PluginManager {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug, Default)]
-struct Plugins {
-    directory: Option<PathBuf>,
-    policies: Policies,
-    /// What was given to the pool, to see what has changed.
-    installed: HashMap<PluginId, Prepared>,
-    /// Why plugins are not there, for people.
-    problems: BTreeMap<String, String>,
-}
-
 /// Runs a manager's workers on a thread of the caller's; see [`PluginManager::with_driver`].
 #[derive(Debug)]
 pub struct Driver(Pool);
@@ -192,7 +185,7 @@ impl PluginManager {
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
         let audit = options.audit.map(Audit::start).transpose().map_err(ManagerError::Audit)?.unwrap_or_default();
         let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, audit.clone(), options.monitor)?;
-        let plugins = Plugins { directory: options.plugins, ..Plugins::default() };
+        let plugins = Plugins::of(options.plugins);
         let manager = Self {
             requests,
             audit,
@@ -224,37 +217,30 @@ impl PluginManager {
         }
     }
 
-    /// Takes the plugin directory and the user's word on plugins; they count from
-    /// the next load or [`Self::sync`] on.
-    pub fn set_policies(&self, directory: Option<PathBuf>, policies: Policies) {
-        let mut plugins = self.plugins();
-        plugins.directory = directory;
-        plugins.policies = policies;
-    }
-
-    fn scan(&self) -> Result<Scan, PrepareError> {
-        let directory = self.plugins().directory.clone();
-        directory.map_or_else(|| Ok(Scan::default()), |directory| Ok(scan(&directory)?))
-    }
-
-    /// Takes what mappings call. Returns where
-    /// each binding's triggers go. Living workers are told the difference only.
+    /// Takes what mappings call. Returns where each binding's triggers go. Living
+    /// workers are told the difference only.
     ///
     /// # Errors
-    /// The bindings of a plugin are too many or too large, with its id.
-    pub fn configure(&self, bindings: &[(PluginId, BindSpec)]) -> Result<Vec<Target>, (PluginId, BindError)> {
-        let mut by_plugin: HashMap<&PluginId, Vec<(usize, BindSpec)>> = HashMap::new();
-        for (index, (id, spec)) in bindings.iter().enumerate() {
-            by_plugin.entry(id).or_default().push((index, spec.clone()));
+    /// The bindings of a plugin are too many or too large, with its id; nothing has
+    /// changed then, for no plugin.
+    pub fn configure(&self, wanted: &[(PluginId, BindSpec)]) -> Result<Vec<Target>, (PluginId, BindError)> {
+        let mut by_plugin: BTreeMap<&PluginId, (Vec<usize>, Vec<BindSpec>)> = BTreeMap::new();
+        for (index, (id, spec)) in wanted.iter().enumerate() {
+            let (indices, specs) = by_plugin.entry(id).or_default();
+            indices.push(index);
+            specs.push(spec.clone());
         }
-        let mut targets: Vec<Option<Target>> = vec![None; bindings.len()];
+        // all of them before the first is told
+        for (&id, (_, specs)) in &by_plugin {
+            bindings::check(specs).map_err(|error| (id.clone(), error))?;
+        }
+        let mut targets: Vec<Option<Target>> = vec![None; wanted.len()];
         let now = clock::now();
-        for (&id, indexed) in &by_plugin {
+        for (&id, (indices, specs)) in &by_plugin {
             let lane = self.lane(id);
-            let specs: Vec<BindSpec> = indexed.iter().map(|(_, spec)| spec.clone()).collect();
-            let routes = lane.configure(&specs, now).map_err(|error| (id.clone(), error))?;
-            for ((index, _), route) in indexed.iter().zip(routes) {
-                targets[*index] = Some(Target { lane: lane.clone(), route });
+            let routes = lane.configure(specs, now).map_err(|error| (id.clone(), error))?;
+            for (&index, route) in indices.iter().zip(routes) {
+                targets[index] = Some(Target { lane: lane.clone(), route });
             }
         }
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -276,46 +262,6 @@ impl PluginManager {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn policy(&self, id: &PluginId) -> Policy {
-        self.plugins().policies.get(id).cloned().unwrap_or_default()
-    }
-
-    fn install(&self, prepared: Prepared) {
-        let id = prepared.spec.id.clone();
-        let mut plugins = self.plugins();
-        if plugins.installed.get(&id).is_some_and(|installed| installed.is_same(&prepared)) {
-            return;
-        }
-        self.audit.grants(&id, prepared.grants.iter().map(ToString::to_string));
-        let lane = self.lane(&id);
-        lane.set_limits(&prepared.spec.limits);
-        self.requests.send(Request::Install { spec: Box::new(prepared.spec.clone()), lane });
-        plugins.installed.insert(id, prepared);
-    }
-
-    /// Loads a plugin of the plugin directory, or loads it again when it has
-    /// changed, and waits until it is ready.
-    ///
-    /// # Errors
-    /// It is not there, cannot be loaded, or does not become ready.
-    pub fn load_plugin(&self, id: &str) -> Result<(), LoadError> {
-        let id: PluginId = id.parse()?;
-        let scan = self.scan()?;
-        if let Some(bad) = scan.bad.iter().find(|bad| bad.id.as_ref() == Some(&id)) {
-            return Err(LoadError::NotReady(id, bad.cause.to_string()));
-        }
-        let Some(found) = scan.plugins.iter().find(|found| found.manifest.id == id) else {
-            let known: Vec<&str> = scan.plugins.iter().map(|found| found.manifest.id.as_str()).collect();
-            return Err(LoadError::Unknown(id, known.join(", ")));
-        };
-        let policy = self.policy(&id);
-        if policy.disabled {
-            return Err(LoadError::Disabled(id));
-        }
-        self.install(self.prepare.prepare(found, &policy)?);
-        self.wait_ready(&id)
-    }
-
     /// Waits until a plugin is ready or will not be.
     ///
     /// # Errors
@@ -326,12 +272,6 @@ impl PluginManager {
             Some(Err(reason)) => Err(LoadError::NotReady(id.clone(), reason)),
             None => Err(LoadError::NotReady(id.clone(), STOPPING.to_owned())),
         }
-    }
-
-    /// Stops a plugin and forgets it.
-    pub fn unload(&self, id: &PluginId) {
-        self.plugins().installed.remove(id);
-        self.requests.send(Request::Remove(id.clone()));
     }
 
     /// Restarts a plugin, a quarantined or failed one included, and waits until it is ready.
@@ -416,15 +356,11 @@ impl PluginManager {
         lanes.values().map(|lane| lane.counts().in_flight).sum()
     }
 
-    /// Why plugins of the plugin directory are not loaded: what, and the reason.
-    #[must_use]
-    pub fn problems(&self) -> Vec<(String, String)> {
-        self.plugins().problems.clone().into_iter().collect()
-    }
-
-    /// Stops every plugin: each gets `Shutdown` and two seconds. With
+    /// Ends loading (see [`Self::stop_loading`]) and stops every plugin: each gets
+    /// `Shutdown` and two seconds. With
     /// [`Self::new`] it returns when the last one has ended.
     pub fn shutdown(&self) {
+        self.stop_loading();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.requests.send(Request::Shutdown);
         if let Some(thread) = thread {

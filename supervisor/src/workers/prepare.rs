@@ -11,6 +11,7 @@ use crate::plugins::discover::{Discovered, ScanError};
 use crate::plugins::{Grants, SealedCode};
 use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{CapabilityKind, PluginId};
+use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub enum PrepareError {
         "'{0}' is an installed package, and --sandbox-report is for plugins of [plugins] dir only: start without it"
     )]
     ReportOnly(PluginId),
+    #[error("no file descriptor can be had: {0}; raise the limit of open files (ulimit -n)")]
+    Descriptor(#[from] Errno),
 }
 
 /// A plugin ready to be started, and what it was made from.
@@ -70,7 +73,7 @@ impl Prepare {
         };
         Ok(Self {
             data: DataDirs::open(&options.data)?,
-            compiler: Compiler::new(programs, spawner, cache),
+            compiler: Compiler::new(programs, spawner, cache)?,
             report_only: options.report_only.clone(),
         })
     }
@@ -82,6 +85,11 @@ impl Prepare {
             true if origin.may_report_only() => Ok(Violations::Report),
             true => Err(PrepareError::ReportOnly(id.clone())),
         }
+    }
+
+    /// Where WASM is compiled.
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// How much lies in a plugin's data directory.

@@ -138,6 +138,12 @@ impl Outputs {
         self.shared.writers.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Whether no message waits or is being sent.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.shared.writers.read().unwrap_or_else(PoisonError::into_inner).values().all(Writer::is_idle)
+    }
+
     /// How each of them is doing, by name.
     #[must_use]
     pub fn status(&self) -> Vec<OutputStatus> {

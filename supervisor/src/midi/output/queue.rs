@@ -56,6 +56,12 @@ impl Queue {
         self.waiting.pop_front()
     }
 
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Forgets all that waits and says how many they were.
     pub fn clear(&mut self) -> usize {
         self.waiting.drain(..).count()

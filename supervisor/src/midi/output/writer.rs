@@ -32,6 +32,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: Queue,
+    /// A message that was taken out of the queue is on its way.
+    sending: bool,
     panic: bool,
     gone: Option<(i32, i32)>,
     retry_now: bool,
@@ -96,6 +98,11 @@ impl Writer {
         self.tell(|state| state.retry_now = true);
     }
 
+    pub fn is_idle(&self) -> bool {
+        let state = self.shared.state();
+        state.queue.is_empty() && !state.sending
+    }
+
     pub fn status(&self) -> OutputStatus {
         self.shared.state().status.clone()
     }
@@ -122,6 +129,7 @@ impl Shared {
 
     fn next_job(&self) -> Job {
         let mut state = self.state();
+        state.sending = false;
         loop {
             if let Some((client, port)) = state.gone.take() {
                 return Job::Gone(client, port);
@@ -137,6 +145,7 @@ impl Shared {
                 return Job::Stop;
             }
             if let Some(message) = state.queue.pop() {
+                state.sending = true;
                 return Job::Send(message);
             }
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -372,6 +381,23 @@ mod tests {
             assert_eq!(bench.sent.recv().unwrap(), [0x90, note, 1]);
         }
         assert_eq!(bench.sent.recv().unwrap(), [0xC0, 5]);
+    }
+
+    #[test]
+    fn outputs_are_idle_once_everything_is_sent_or_dropped() {
+        for there in [true, false] {
+            let bench = bench(there);
+            // more than a burst, so that some of them wait for their turn
+            for note in 0..100 {
+                bench.send(on(note));
+            }
+            while !bench.outputs.is_idle() {
+                std::thread::yield_now();
+            }
+            let OutputStatus { sent, dropped, .. } = bench.status();
+            assert_eq!((sent, dropped), if there { (100, 0) } else { (0, 100) });
+            assert_eq!(bench.sent.try_iter().count() as u64, sent);
+        }
     }
 
     #[test]

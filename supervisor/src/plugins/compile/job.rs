@@ -10,11 +10,12 @@ use midimon_shared::spawn::CompileArgs;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ pub enum CompileError {
     TooLarge,
     #[error("cannot be compiled: {0}")]
     Failed(String),
+    #[error("compiling it was stopped, as midimon itself stops")]
+    Stopped,
 }
 
 impl From<Errno> for CompileError {
@@ -54,16 +57,82 @@ impl From<Errno> for CompileError {
     }
 }
 
+/// Ends all jobs, for good: what runs is killed, what comes is refused.
+#[derive(Debug)]
+pub(super) struct Stop(EventFd);
+
+impl Stop {
+    /// One that was not pulled.
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    pub fn new() -> Result<Self, Errno> {
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Self)
+    }
+
+    /// Ends them.
+    pub fn pull(&self) {
+        let _ = self.0.write(1); // fails only when it was pulled already, and nobody ever reads it
+    }
+
+    /// Whether it was pulled.
+    pub fn is_pulled(&self) -> bool {
+        poll(&mut [self.poll_fd()], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.0.as_fd(), PollFlags::POLLIN)
+    }
+}
+
+/// When a job has to end.
+#[derive(Clone, Copy)]
+struct Until<'a> {
+    deadline: Instant,
+    stop: &'a Stop,
+}
+
+impl<'a> Until<'a> {
+    fn deadline(stop: &'a Stop) -> Self {
+        Self { deadline: Instant::now() + DEADLINE, stop }
+    }
+
+    /// Waits for one of these.
+    fn wait<'b>(self, files: impl IntoIterator<Item = BorrowedFd<'b>>) -> Result<(), CompileError> {
+        let mut polled = vec![self.stop.poll_fd()];
+        polled.extend(files.into_iter().map(|file| PollFd::new(file, PollFlags::POLLIN)));
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(CompileError::Deadline(DEADLINE)); // also for a job that never stops talking
+            }
+            // rounded up, or the last millisecond would be waited for in a busy loop
+            let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+            match poll(&mut polled, left) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) if polled[0].any() == Some(true) => return Err(CompileError::Stopped),
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
 /// Compiles a module in a process of its own.
-pub(super) fn run(program: &Path, spawn: &SpawnFn, module: &SealedCode) -> Result<SealedCode, CompileError> {
-    run_until(program, spawn, module, Instant::now() + DEADLINE, super::cache::MAX_ARTIFACT)
+pub(super) fn run(
+    program: &Path,
+    spawn: &SpawnFn,
+    module: &SealedCode,
+    stop: &Stop,
+) -> Result<SealedCode, CompileError> {
+    run_until(program, spawn, module, Until::deadline(stop), super::cache::MAX_ARTIFACT)
 }
 
 fn run_until(
     program: &Path,
     spawn: &SpawnFn,
     module: &SealedCode,
-    deadline: Instant,
+    until: Until<'_>,
     max_output: u64,
 ) -> Result<SealedCode, CompileError> {
     let (output, output_theirs) = pipe2(OFlag::O_CLOEXEC)?;
@@ -77,16 +146,16 @@ fn run_until(
         arguments: arguments.to_argv(),
         descriptors: vec![module.duplicate()?, output_theirs],
     };
-    let sent = talk(spec, spawn, Some(File::from(output)), deadline, max_output)?;
+    let sent = talk(spec, spawn, Some(File::from(output)), until, max_output)?;
     Ok(SealedCode::seal(sent.code)?)
 }
 
 /// What compiled code depends on besides the module, in the compiler's own words:
 /// wasmtime's version, its settings, this processor's features.
-pub(super) fn compatibility_key(program: &Path, spawn: &SpawnFn) -> Result<String, CompileError> {
+pub(super) fn compatibility_key(program: &Path, spawn: &SpawnFn, stop: &Stop) -> Result<String, CompileError> {
     let spec =
         SpawnSpec { program: program.to_owned(), arguments: vec!["--print-key".to_owned()], descriptors: Vec::new() };
-    let sent = talk(spec, spawn, None, Instant::now() + DEADLINE, 0)?;
+    let sent = talk(spec, spawn, None, Until::deadline(stop), 0)?;
     Ok(String::from_utf8_lossy(&sent.said).into_owned())
 }
 
@@ -96,9 +165,12 @@ fn talk(
     spec: SpawnSpec,
     spawn: &SpawnFn,
     output: Option<File>,
-    deadline: Instant,
+    until: Until<'_>,
     max_output: u64,
 ) -> Result<Streams, CompileError> {
+    if until.stop.is_pulled() {
+        return Err(CompileError::Stopped);
+    }
     let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
     let mut descriptors = vec![log_theirs.try_clone()?, log_theirs];
     descriptors.extend(spec.descriptors);
@@ -109,10 +181,10 @@ fn talk(
     let mut streams =
         Streams { output, log: Some(File::from(log)), code: create_memfd()?, written: 0, said: Vec::new() };
     while streams.are_open() {
-        streams.wait(deadline)?;
+        until.wait([&streams.output, &streams.log].into_iter().flatten().map(AsFd::as_fd))?;
         streams.read(max_output)?;
     }
-    match child.end(deadline)? {
+    match child.end(until)? {
         ProcessEnd::Exited(0) => Ok(streams),
         end => Err(CompileError::Failed(explain(end, &streams.said))),
     }
@@ -130,14 +202,6 @@ struct Streams {
 impl Streams {
     fn are_open(&self) -> bool {
         self.output.is_some() || self.log.is_some()
-    }
-
-    /// Waits until there is something to read.
-    fn wait(&self, deadline: Instant) -> Result<(), CompileError> {
-        let open = [&self.output, &self.log];
-        let mut polled: Vec<PollFd<'_>> =
-            open.into_iter().flatten().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)).collect();
-        poll_until(&mut polled, deadline)
     }
 
     /// One read of each pipe that has something.
@@ -177,29 +241,13 @@ fn read_ready(pipe: &mut Option<File>, buffer: &mut [u8]) -> io::Result<Option<u
     }
 }
 
-fn poll_until(polled: &mut [PollFd<'_>], deadline: Instant) -> Result<(), CompileError> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(CompileError::Deadline(DEADLINE)); // also for a job that never stops talking
-        }
-        // rounded up, or the last millisecond would be waited for in a busy loop
-        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        match poll(polled, left) {
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
 /// The process; killed and reaped when dropped.
 struct Job(Child);
 
 impl Job {
     /// Waits for its end.
-    fn end(self, deadline: Instant) -> Result<ProcessEnd, CompileError> {
-        poll_until(&mut [PollFd::new(self.0.pidfd.as_fd(), PollFlags::POLLIN)], deadline)?;
+    fn end(self, until: Until<'_>) -> Result<ProcessEnd, CompileError> {
+        until.wait([self.0.pidfd.as_fd()])?;
         Ok(self.0.pidfd.wait()?)
     }
 }
@@ -215,7 +263,9 @@ impl Drop for Job {
 /// Its last line, made safe to show, else what its end means.
 fn explain(end: ProcessEnd, said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
-    if let Some(line) = said.lines().rev().find(|line| !line.trim().is_empty()) {
+    // a runtime's hint at a backtrace explains nothing
+    let explains = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+    if let Some(line) = said.lines().rev().find(explains) {
         return crate::workers::log::safe(line.trim());
     }
     match end {
@@ -234,6 +284,10 @@ mod tests {
 
     /// Runs a shell script as the compiler.
     fn job(script: &str, deadline: Duration) -> Result<SealedCode, CompileError> {
+        job_until(script, Until { deadline: Instant::now() + deadline, stop: &Stop::new().unwrap() })
+    }
+
+    fn job_until(script: &str, until: Until<'_>) -> Result<SealedCode, CompileError> {
         let script = script.to_owned();
         let spawn = move |spec: SpawnSpec| {
             assert_eq!(spec.program, Path::new("midimon-compile"));
@@ -242,7 +296,7 @@ mod tests {
             spawn(SpawnSpec { program: "/bin/sh".into(), arguments, descriptors: spec.descriptors })
         };
         let module = SealedCode::copy(&mut &b"module"[..], 100).unwrap();
-        run_until(Path::new("midimon-compile"), &spawn, &module, Instant::now() + deadline, 100_000)
+        run_until(Path::new("midimon-compile"), &spawn, &module, until, 100_000)
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -262,6 +316,7 @@ mod tests {
             message("echo first; printf 'bad \\033[31m byte\\n' >&2; exit 1"),
             r"cannot be compiled: bad \u{1b}[31m byte"
         );
+        assert!(message("echo cause; echo 'note: see there'; exit 1").ends_with(": cause"));
         assert!(message("exit 120").contains(WorkerExit::CompileInput.sentence()));
         assert!(message("exit 7").contains("exited with 7"));
         assert!(message("kill -SEGV $$").contains("SIGSEGV"));
@@ -277,6 +332,33 @@ mod tests {
     }
 
     #[test]
+    fn a_job_under_way_is_killed_when_all_jobs_are_stopped_and_none_starts_after_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let (stop, started) = (Stop::new().unwrap(), Instant::now());
+        let until = Until { deadline: started + LONG, stop: &stop };
+        let script = format!("echo $$ > {}; exec sleep 1000", file.display());
+        let pid = std::thread::scope(|scope| {
+            let job = scope.spawn(|| job_until(&script, until));
+            let pid = loop {
+                match std::fs::read_to_string(&file) {
+                    Ok(pid) if pid.ends_with('\n') => break pid,
+                    _ => assert!(started.elapsed() < LONG),
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            };
+            stop.pull();
+            assert!(matches!(job.join().unwrap(), Err(CompileError::Stopped)));
+            pid
+        });
+        assert!(started.elapsed() < LONG / 2);
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "killed and reaped");
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(job_until(&script, until), Err(CompileError::Stopped)));
+        assert!(!file.exists());
+    }
+
+    #[test]
     fn more_output_than_allowed_is_refused_and_a_flooded_log_is_bounded() {
         assert!(matches!(job("yes >&4", LONG), Err(CompileError::TooLarge)));
         let message = job("yes flood | head -n 200000; echo last; exit 3", LONG).unwrap_err().to_string();
@@ -286,7 +368,9 @@ mod tests {
     #[test]
     fn a_missing_compiler_says_how_to_build_it() {
         let module = SealedCode::copy(&mut &b"module"[..], 100).unwrap();
-        let message = run(Path::new("/nonexistent/midimon-compile"), &spawn, &module).unwrap_err().to_string();
+        let message = run(Path::new("/nonexistent/midimon-compile"), &spawn, &module, &Stop::new().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("/nonexistent/midimon-compile is missing; run make build"), "{message}");
     }
 }

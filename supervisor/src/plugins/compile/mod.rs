@@ -9,8 +9,11 @@ pub use job::{CompileError, SpawnFn};
 
 use super::SealedCode;
 use crate::workers::spawner::Spawner;
+use job::Stop;
+use nix::errno::Errno;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The compiler's file name, beside the supervisor's own.
@@ -23,6 +26,9 @@ pub struct Compiler {
     cache: Option<Cache>,
     /// What the compiler says its output depends on, once it was asked.
     settings: OnceLock<String>,
+    stop: Stop,
+    /// Jobs under way.
+    jobs: AtomicUsize,
     /// By the module's digest.
     in_use: Mutex<HashMap<[u8; 32], Weak<SealedCode>>>,
 }
@@ -36,13 +42,41 @@ impl std::fmt::Debug for Compiler {
 impl Compiler {
     /// A compiler that runs `midimon-compile` of the directory `programs`. Without
     /// a cache a module is compiled again in each run of this program.
-    #[must_use]
-    pub fn new(programs: &Path, spawner: Spawner, cache: Option<Cache>) -> Self {
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    pub fn new(programs: &Path, spawner: Spawner, cache: Option<Cache>) -> Result<Self, Errno> {
         Self::with_spawn(programs, Box::new(move |spec| spawner.spawn_and_wait(spec)), cache)
     }
 
-    fn with_spawn(programs: &Path, spawn: Box<SpawnFn>, cache: Option<Cache>) -> Self {
-        Self { program: programs.join(PROGRAM), spawn, cache, settings: OnceLock::new(), in_use: Mutex::default() }
+    fn with_spawn(programs: &Path, spawn: Box<SpawnFn>, cache: Option<Cache>) -> Result<Self, Errno> {
+        let program = programs.join(PROGRAM);
+        Ok(Self {
+            program,
+            spawn,
+            cache,
+            settings: OnceLock::new(),
+            stop: Stop::new()?,
+            jobs: AtomicUsize::new(0),
+            in_use: Mutex::default(),
+        })
+    }
+
+    /// Kills the jobs under way, and starts no more: they end with [`CompileError::Stopped`].
+    pub fn stop(&self) {
+        self.stop.pull();
+    }
+
+    /// Whether a job is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.jobs.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether that was asked for.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_pulled()
     }
 
     /// The compiled code of a module: what is in use already, else from the cache,
@@ -70,7 +104,7 @@ impl Compiler {
         let settings = match self.settings.get() {
             Some(settings) => settings,
             None => {
-                let settings = job::compatibility_key(&self.program, &*self.spawn)?;
+                let settings = job::compatibility_key(&self.program, &*self.spawn, &self.stop)?;
                 self.settings.get_or_init(|| settings)
             }
         };
@@ -86,7 +120,10 @@ impl Compiler {
     }
 
     fn run(&self, module: &SealedCode) -> Result<SealedCode, CompileError> {
-        job::run(&self.program, &*self.spawn, module)
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        let result = job::run(&self.program, &*self.spawn, module, &self.stop);
+        self.jobs.fetch_sub(1, Ordering::Relaxed);
+        result
     }
 
     fn in_use(&self) -> MutexGuard<'_, HashMap<[u8; 32], Weak<SealedCode>>> {
@@ -98,7 +135,6 @@ impl Compiler {
 mod tests {
     use super::*;
     use crate::sys::spawn::{SpawnSpec, spawn};
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn a_module_is_compiled_once_until_the_compiler_changes() {
@@ -119,7 +155,7 @@ mod tests {
                 spawn(SpawnSpec { program: "/bin/sh".into(), arguments: vec!["-c".into(), script], ..spec })
             };
             let cache = cached.then(|| Cache::open(&compiled, home.path()).unwrap());
-            Compiler::with_spawn(home.path(), Box::new(fake), cache)
+            Compiler::with_spawn(home.path(), Box::new(fake), cache).unwrap()
         };
         let module = |bytes: &[u8]| SealedCode::copy(&mut &bytes[..], 100).unwrap();
 

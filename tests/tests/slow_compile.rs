@@ -1,0 +1,118 @@
+//! A module that keeps the compiler busy keeps nobody else waiting.
+
+use midimon::workers::status::WorkerState;
+use midimon_tests::{Bed, Config, Guest, Process, eventually};
+use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
+
+/// Few enough that it compiles, many enough that it takes its time.
+const BLOCKS: usize = 20_000;
+
+/// A loop of so many blocks that each of 200 variables depends on all the others.
+fn slow() -> String {
+    let variables = "(local i32)".repeat(200);
+    let block = |n: usize| {
+        let (a, b, c) = (n % 200, (n + 7) % 200, (n + 3) % 200);
+        format!("(block (br_if 0 (local.get {a})) (local.set {b} (i32.add (local.get {c}) (i32.const {n}))))")
+    };
+    let blocks: String = (0..BLOCKS).map(block).collect();
+    let more =
+        format!("(func $big (result i32) {variables} (loop $again {blocks} (br_if $again (local.get 5))) local.get 1)");
+    Guest { more, ..Guest::executing("call $big") }.text()
+}
+
+fn is_compiling(problems: &[String]) -> bool {
+    problems.iter().any(|problem| problem.starts_with("still compiling a-slow-one"))
+}
+
+mod hostile {
+    use super::*;
+
+    #[test]
+    fn a_module_that_takes_long_to_compile_delays_neither_start_nor_others_nor_reload_nor_stop() {
+        let bed = Bed::new();
+        bed.install("echo");
+        bed.write_guest("a-slow-one", &slow());
+        let config = Config::new().note(1, "echo", "quiet");
+        bed.configure(&config);
+        let started = Instant::now();
+        // an input without an end, as a device is
+        let daemon = bed.start_with(&["--input", "demo"]);
+        daemon.wait_ready("echo");
+        let ready = started.elapsed();
+        daemon.wait_status("messages come in", |status| status.engine.messages > 0);
+        let compiling = |what: &str| {
+            let status = daemon.status();
+            assert!(is_compiling(&status.problems), "{what}: compiled already, make it slower: {:?}", status.problems);
+        };
+        compiling("ready");
+        let refused = daemon.restart_worker("a-slow-one").unwrap_err();
+        assert!(refused.contains("not ready yet"), "{refused}");
+        // a save and a SIGHUP are taken meanwhile
+        let config = config.note(2, "echo", "quiet");
+        bed.configure(&config);
+        daemon.wait_status("the saved configuration counts", |status| status.config.mappings == 2);
+        bed.configure(&config.note(3, "echo", "quiet"));
+        daemon.signal(Signal::SIGHUP);
+        daemon.wait_status("the configuration counts", |status| status.config.mappings == 3);
+        let reloaded = started.elapsed();
+        compiling("reloaded");
+        let jobs: Vec<Process> = daemon.workers();
+        let stopping = Instant::now();
+        daemon.stop();
+        let stopped = stopping.elapsed();
+        println!("echo ready after {ready:.1?}, reloaded after {reloaded:.1?}, a stop took {stopped:.1?}");
+        assert!(stopped < Duration::from_secs(2), "{stopped:?}");
+        eventually("the compiler is gone", || {
+            if jobs.iter().any(Process::is_alive) { Err(format!("{jobs:?}")) } else { Ok(()) }
+        });
+
+        // and when it is given its time, it runs; a file would wait for it
+        let started = Instant::now();
+        let daemon = bed.start();
+        daemon.wait_ready("a-slow-one");
+        println!("compiled and ready after {:.1?}", started.elapsed());
+        assert!(!is_compiling(&daemon.status().problems));
+        daemon.stop();
+        // the next time it is there at once
+        let started = Instant::now();
+        let daemon = bed.start();
+        daemon.wait_worker("a-slow-one", "ready", |worker| worker.state == WorkerState::Ready);
+        let cached = started.elapsed();
+        println!("from the cache: {cached:.1?}");
+        assert!(cached < Duration::from_secs(2), "{cached:?}");
+        daemon.stop();
+    }
+
+    #[test]
+    fn a_stop_and_a_reload_of_the_very_first_second_are_not_lost() {
+        let bed = Bed::new();
+        bed.write_guest("a-slow-one", &slow());
+        bed.configure(&Config::new());
+        // SIGHUP and SIGTERM while nothing else happens than compiling
+        let daemon = bed.start();
+        let stopping = Instant::now();
+        daemon.signal(Signal::SIGHUP);
+        daemon.stop();
+        assert!(stopping.elapsed() < Duration::from_secs(2), "{:?}", stopping.elapsed());
+    }
+}
+
+/// What becomes of a plugin that the user disables meanwhile, and what `reload` tells.
+#[test]
+fn a_reload_tells_what_is_still_compiled_and_a_plugin_disabled_meanwhile_is_not_started() {
+    let bed = Bed::new();
+    bed.write_guest("a-slow-one", &slow());
+    bed.configure(&Config::new());
+    let daemon = bed.start();
+    assert!(is_compiling(&daemon.status().problems));
+    bed.configure(&Config::new().plugin("a-slow-one", "enabled = false"));
+    let reloading = Instant::now();
+    let output = bed.run(&["reload"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    println!("told after {:.1?}: {text}", reloading.elapsed());
+    let status = daemon.wait_status("it is compiled", |status| !is_compiling(&status.problems));
+    assert!(status.workers.is_empty(), "{:?}", status.workers);
+    daemon.stop();
+}
