@@ -27,7 +27,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     let module = SealedCode::from_file(&binaries.plugin("echo-wasm"), "echo_wasm.wasm", PluginKind::Wasm)?;
     let (compiled, state) = kept()?;
     let cache = Cache::open(&compiled, &state)?;
-    let code = Compiler::new(&binaries.programs, Spawner::start()?, Some(cache)).compile(&module)?;
+    let code = Compiler::new(&binaries.programs, Spawner::start()?, Some(cache))?.compile(&module)?;
     let load = Load {
         plugin: "echo-wasm".parse()?,
         kind: CodeKind::WasmCore,
