@@ -18,7 +18,20 @@ pub fn library(name: &str, source: &str) -> Vec<u8> {
     let so = directory().join(format!("{name}.so"));
     std::fs::write(&c, source).unwrap();
     let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I", HEADER, "-o"]);
+    cc.args([
+        "-std=c99",
+        "-pedantic",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused-function",
+        "-O1",
+        "-shared",
+        "-fPIC",
+        "-I",
+        HEADER,
+        "-o",
+    ]);
     let output = cc.arg(&so).arg(&c).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(so).unwrap()
@@ -26,8 +39,17 @@ pub fn library(name: &str, source: &str) -> Vec<u8> {
 
 /// A plugin of which only the parts that differ are given.
 pub fn plugin(name: &str, globals: &str, init: &str, handle: &str) -> Vec<u8> {
-    let source = format!(
-        r#"#include "midimon_plugin.h"
+    library(name, &plugin_source(globals, init, handle))
+}
+
+fn plugin_source(globals: &str, init: &str, handle: &str) -> String {
+    let (first, globals) = match globals.starts_with("#define _GNU_SOURCE") {
+        true => (globals, ""),
+        false => ("", globals),
+    };
+    format!(
+        r#"{first}
+#include "midimon_plugin.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +81,38 @@ MIDIMON_EXPORT const midimon_plugin *midimon_plugin_v1(void) {{
     return &plugin;
 }}
 "#
-    );
-    library(name, &source)
+    )
+}
+
+/// C that can be part of a plugin, and of a program outside any sandbox, which shows that it works there.
+pub struct Probe {
+    pub name: &'static str,
+    /// Includes and functions, with `static int probe(const char *what)`: 0 or an errno.
+    pub source: &'static str,
+}
+
+impl Probe {
+    /// A plugin whose calls run `probe` with their first parameter, and fail with the errno.
+    pub fn plugin(&self, globals: &str) -> Vec<u8> {
+        let handle = r#"char what[64] = {0};
+            if (call->parameter_count == 0 || call->parameters[0].value.len >= sizeof what) return -1;
+            memcpy(what, call->parameters[0].value.data, call->parameters[0].value.len);
+            return probe(what);"#;
+        // before the header: some of what is probed is not C99
+        let source = format!("#define _GNU_SOURCE\n{}\n{globals}", self.source);
+        let text = plugin_source(&source, "", handle);
+        library(self.name, &text)
+    }
+
+    /// A program whose exit code is what `probe` returns for its argument. Compile it once.
+    pub fn program(&self) -> PathBuf {
+        let path = directory().join(format!("{}-program", self.name));
+        let c = path.with_extension("c");
+        let main = "int main(int count, char **arguments) { return count == 2 ? probe(arguments[1]) : -1; }";
+        std::fs::write(&c, format!("#define _GNU_SOURCE\n{}\n{main}\n", self.source)).unwrap();
+        let mut cc = Command::new("cc");
+        let output = cc.args(["-std=c99", "-O1", "-pthread", "-o"]).arg(&path).arg(&c).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        path
+    }
 }
