@@ -143,6 +143,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         audit: Some(home.audit_dir()),
         state: Some(home.state_dir()),
         report_only: options.report_only.clone(),
+        cgroups: true,
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));

@@ -1,6 +1,7 @@
 //! The few raw system calls, behind safe functions. Linux only; another system
 //! gets its own versions of these files and nothing above them changes.
 
+pub mod cgroup;
 pub mod inherit;
 pub mod pidfd;
 pub mod proc_stat;

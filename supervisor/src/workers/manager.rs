@@ -26,6 +26,7 @@ pub use error::{CallError, LoadError, ManagerError};
 pub use loading::{Loading, Problem};
 
 use super::bindings::{self, BindError, BindSpec};
+use super::cgroup::Cgroups;
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
 use super::pool::{Pool, Request, Requests, STOPPING};
@@ -73,6 +74,9 @@ pub struct ManagerOptions {
     /// Plugins under development whose forbidden system calls are reported and fail, instead of
     /// ending them.
     pub report_only: BTreeSet<PluginId>,
+    /// Whether this process may move to another control group, so that each worker can have
+    /// one of its own; see [`super::cgroup`].
+    pub cgroups: bool,
     /// Where answers and state changes are published.
     pub monitor: Arc<Monitor>,
 }
@@ -90,6 +94,7 @@ impl ManagerOptions {
             state: None,
             compiled: None,
             report_only: BTreeSet::new(),
+            cgroups: false,
             monitor: Arc::default(),
         }
     }
@@ -180,11 +185,12 @@ impl PluginManager {
             }
         };
         let spawner = Spawner::start().map_err(ManagerError::Thread)?;
+        let cgroups = if options.cgroups { Cgroups::take() } else { Cgroups::off() };
         let prepare = Prepare::new(&options, &programs, spawner.clone())?;
         let quarantine = Quarantine::open(options.state.as_deref());
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
         let audit = options.audit.map(Audit::start).transpose().map_err(ManagerError::Audit)?.unwrap_or_default();
-        let (pool, requests) = Pool::new(spawner, programs, quarantine, logs, audit.clone(), options.monitor)?;
+        let (pool, requests) = Pool::new(spawner, cgroups, programs, quarantine, logs, audit.clone(), options.monitor)?;
         let plugins = Plugins::of(options.plugins);
         let manager = Self {
             requests,

@@ -10,6 +10,7 @@
 pub mod bindings;
 pub mod budget;
 pub mod cause;
+pub mod cgroup;
 pub mod lane;
 pub mod lifecycle;
 pub mod log;

@@ -1,6 +1,7 @@
 //! A worker's process seen from the supervisor: its pipes, and what we know of its end.
 
 use super::cause::{EndCause, KillReason};
+use super::cgroup::Membership;
 use super::sandbox::{Confinement, Flaw, MAX_TASKS, judge, judge_lockdown};
 use super::spec::PluginSpec;
 use crate::clock::Time;
@@ -11,7 +12,7 @@ use crate::sys::syscalls::SystemCall;
 use midimon_shared::exit::WorkerExit;
 use midimon_shared::pipe::{ReadEnd, WriteEnd};
 use midimon_shared::protocol::{Command, Event};
-use midimon_shared::sandbox::{Layer, LayerReport, LayerState, SandboxLevel};
+use midimon_shared::sandbox::{LayerReport, SandboxLevel};
 use midimon_shared::spawn::{MissingLayers, SpawnArgs};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -44,6 +45,8 @@ pub(super) struct Ends {
     pub events: ReadEnd<Event>,
     pub log: File,
     pub requests: OwnedFd,
+    /// Known when it was started.
+    pub cgroup: Option<Membership>,
 }
 
 /// A started worker.
@@ -56,6 +59,7 @@ pub(super) struct Process {
     pub events: ReadEnd<Event>,
     pub log: File,
     pub requests: OwnedFd,
+    pub cgroup: Option<Membership>,
     /// When the first byte of an unfinished frame came.
     pub partial_since: Option<Time>,
     /// When its event pipe ended.
@@ -104,7 +108,13 @@ pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, End
         arguments: arguments.to_argv(),
         descriptors: vec![log_theirs, log_again, commands_theirs, events_theirs, requests_theirs],
     };
-    let ends = Ends { commands: WriteEnd::new(commands), events: ReadEnd::new(events), log: File::from(log), requests };
+    let ends = Ends {
+        commands: WriteEnd::new(commands),
+        events: ReadEnd::new(events),
+        log: File::from(log),
+        requests,
+        cgroup: None,
+    };
     Ok((spawn, ends))
 }
 
@@ -117,6 +127,7 @@ impl Process {
             events: ends.events,
             log: ends.log,
             requests: ends.requests,
+            cgroup: ends.cgroup,
             partial_since: None,
             closed_since: None,
             log_paused: None,
@@ -137,11 +148,7 @@ impl Process {
         let missing = if claimed.is_empty() { MissingLayers::Accept } else { missing };
         self.layers = judge(claimed, &seen, *Confinement::ours(), missing)?;
         self.filters = seen.seccomp_filters;
-        self.layers.push(LayerReport {
-            layer: Layer::Cgroup,
-            state: LayerState::Unavailable,
-            detail: "no cgroup v2 is delegated".to_owned(),
-        });
+        self.layers.extend(self.cgroup.as_ref().map(Membership::report));
         Ok(())
     }
 
@@ -191,6 +198,9 @@ impl Process {
                 return EndCause::Killed(reason.clone());
             }
             _ => {}
+        }
+        if let Some(evidence) = self.cgroup.as_ref().and_then(Membership::out_of_memory).filter(|_| killed) {
+            return EndCause::OutOfMemory(evidence);
         }
         if let Some(requested) = self.out_of_memory {
             return EndCause::OutOfMemory(format!("{requested} bytes more were asked for (limit {limit_kib} KiB)"));

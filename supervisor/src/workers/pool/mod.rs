@@ -9,6 +9,7 @@ mod inbox;
 mod look;
 mod slot;
 
+use super::cgroup::Cgroups;
 use super::lane::Lane;
 use super::log_file::LogFiles;
 use super::spawner::Spawner;
@@ -127,6 +128,7 @@ pub(super) struct Shared {
     pub epoll: Epoll,
     pub requests: Requests,
     pub spawner: Spawner,
+    pub cgroups: Cgroups,
     pub programs: PathBuf,
     pub quarantine: super::quarantine::Quarantine,
     pub logs: Option<LogFiles>,
@@ -158,6 +160,7 @@ impl Pool {
     /// A descriptor cannot be made.
     pub fn new(
         spawner: Spawner,
+        cgroups: Cgroups,
         programs: PathBuf,
         quarantine: super::quarantine::Quarantine,
         logs: Option<LogFiles>,
@@ -170,7 +173,8 @@ impl Pool {
         epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let alarm = Alarm::new()?;
         epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
-        let shared = Shared { epoll, requests: requests.clone(), spawner, programs, quarantine, logs, audit, monitor };
+        let shared =
+            Shared { epoll, requests: requests.clone(), spawner, cgroups, programs, quarantine, logs, audit, monitor };
         let now = clock::now();
         let pool = Self {
             shared,

@@ -172,8 +172,15 @@ impl Slot {
             Ok((spawn, ends)) => {
                 let token = self.token();
                 let requests = shared.requests.clone();
-                let ends = Box::new(ends);
-                shared.spawner.spawn(spawn, move |result| requests.send(Request::Spawned { token, ends, result }));
+                let mut ends = Box::new(ends);
+                let (id, kind, limits) = (self.spec.id.clone(), self.spec.kind, self.spec.limits.clone());
+                let cgroups = shared.cgroups.clone();
+                shared.spawner.spawn(spawn, move |result| {
+                    // here, since the kernel takes its time; not waited for yet, so it is this process
+                    ends.cgroup =
+                        result.as_ref().ok().map(|child| cgroups.enter(&id, kind, &limits, child.pid.as_raw()));
+                    requests.send(Request::Spawned { token, ends, result });
+                });
             }
             Err(error) => self.step(shared, now, LifeEvent::Ended(EndCause::NotStarted(error.to_string()))),
         }

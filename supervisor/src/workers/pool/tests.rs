@@ -45,8 +45,16 @@ fn pool_of(programs: &std::path::Path, script: &str) -> (Pool, Requests) {
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
     let quarantine = Quarantine::open(None);
-    Pool::new(Spawner::start().unwrap(), programs.to_owned(), quarantine, None, Audit::default(), Arc::default())
-        .unwrap()
+    Pool::new(
+        Spawner::start().unwrap(),
+        Cgroups::off(),
+        programs.to_owned(),
+        quarantine,
+        None,
+        Audit::default(),
+        Arc::default(),
+    )
+    .unwrap()
 }
 
 fn settled(requests: &Requests, id: &str) -> Receiver<Result<(), String>> {
