@@ -170,3 +170,15 @@ fn with_a_broken_file_at_the_start_it_runs_without_mappings_and_recovers() {
     daemon.answers("echo", 60);
     daemon.stop();
 }
+
+#[test]
+fn a_plugin_directory_that_is_not_there_is_told_in_one_sentence() {
+    let bed = Bed::new();
+    bed.configure(&Config::new());
+    std::fs::remove_dir(bed.plugin_dir()).expect("an empty directory");
+    let daemon = bed.start();
+    let problems = daemon.status().problems;
+    let sentence = format!("cannot read the plugin directory {}", bed.plugin_dir().display());
+    assert!(problems.len() == 1 && problems[0].starts_with(&sentence), "{problems:?}");
+    daemon.stop();
+}

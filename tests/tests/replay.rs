@@ -109,3 +109,27 @@ fn a_file_played_once_at_full_speed_leaves_nothing_in_flight() {
         println!("{id}: {:?}", worker.calls);
     }
 }
+
+#[test]
+fn a_replay_ends_when_the_commands_it_started_have_ended() {
+    let bed = Bed::new();
+    let done = bed.path("done");
+    let command = format!("sleep 1; echo > '{}'", done.display());
+    let action = format!("type = \"Shell\", command = \"{command}\"");
+    bed.configure(&Config::new().mapping("type = \"Note\", note = 60", &action));
+    write_file(&bed, 1, APART, &[60]);
+    let status = replayed(&bed, &["--speed", "max"]);
+    assert!(done.exists(), "the command was cut short: {status:#?}");
+    assert_eq!((status.engine.effects, status.engine.effects_failed), (1, 0));
+}
+
+#[test]
+fn without_a_configuration_a_replay_says_that_nothing_is_mapped() {
+    let bed = Bed::new();
+    write_file(&bed, 2, APART, &[60]);
+    let output = bed.command(&["replay"]).arg(bed.path("song.mid")).output().expect("midimon runs");
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("there is no configuration") && told.contains("nothing is mapped"), "{told}");
+    assert!(!told.contains("stays in force"), "{told}");
+}

@@ -119,7 +119,7 @@ fn code(id: &str, kind: CodeKind) -> Result<Arc<SealedCode>> {
     Ok(match kind {
         CodeKind::Native => Arc::new(sealed(PluginKind::Native)?),
         CodeKind::WasmCore => {
-            let compiler = Compiler::new(&Binaries::get().programs, Spawner::start()?, None);
+            let compiler = Compiler::new(&Binaries::get().programs, Spawner::start()?, None)?;
             compiler.compile(&sealed(PluginKind::Wasm)?)?
         }
     })
