@@ -1,0 +1,254 @@
+//! One case, run every way.
+
+use super::{Ground, Libraries};
+use midimon::workers::status::{WorkerState, WorkerStatus};
+use midimon_tests::{Bed, Config, Daemon, Watch, midi};
+use nix::errno::Errno;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The honest plugin beside it.
+const ECHO: u8 = 120;
+/// Longest a control may take.
+const CONTROL_LIMIT: Duration = Duration::from_secs(20);
+const ASKS: &str = "\n[[capabilities]]\ncapability = \"filesystem\"\nreason = \"to keep notes\"\n";
+
+/// When the attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Under both filters.
+    Handle,
+    /// Under the first filter alone.
+    Constructor,
+    /// Under both, on a thread that is older than the second.
+    Thread,
+}
+
+impl Mode {
+    pub const ALL: [Self; 3] = [Self::Handle, Self::Constructor, Self::Thread];
+
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Handle => b'h',
+            Self::Constructor => b'c',
+            Self::Thread => b't',
+        }
+    }
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Handle => "in-handle",
+            Self::Constructor => "in-constructor",
+            Self::Thread => "on-thread",
+        }
+    }
+}
+
+/// What must come of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected {
+    /// It fails with one of these, and the plugin lives on.
+    Errno(&'static [Errno]),
+    /// The plugin dies, and this system call is named.
+    Forbidden(&'static str),
+    /// Either: EPERM or EACCES, or death by this system call (its name's beginning: libraries choose between `x` and `xat`).
+    Refused(&'static str),
+    /// The plugin ends for a reason that contains this.
+    Ends(&'static str),
+    /// It works, and what it did is looked at by the test.
+    Works,
+    /// In a constructor so, everywhere else so.
+    Either(&'static Expected, &'static Expected),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Works,
+    Errno(Errno),
+    Ended(String),
+}
+
+/// What the control must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    /// Without the sandbox it works.
+    Works,
+    /// Without the sandbox the kernel answers, well or not (it needs a privilege or an option of the kernel).
+    Answers,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Case {
+    name: &'static str,
+    input: String,
+    data: bool,
+    settings: String,
+    control: Control,
+    modes: &'static [Mode],
+}
+
+impl Case {
+    /// The case in `cases/NAME.c`.
+    pub fn of(name: &'static str) -> Self {
+        Self {
+            name,
+            input: String::new(),
+            data: false,
+            settings: String::new(),
+            control: Control::Works,
+            modes: &Mode::ALL,
+        }
+    }
+
+    /// The text it works on; `{files}` is a directory of the user's, `{victim}` a process of the user's.
+    pub fn on(mut self, input: &str) -> Self {
+        input.clone_into(&mut self.input);
+        self
+    }
+
+    /// With the grant for its data directory.
+    pub fn with_data(mut self) -> Self {
+        self.data = true;
+        self
+    }
+
+    /// More lines of its settings.
+    pub fn with(mut self, settings: &str) -> Self {
+        settings.clone_into(&mut self.settings);
+        self
+    }
+
+    /// Not everybody can do it without the sandbox: there it need not work, only be answered.
+    pub const fn privileged(mut self) -> Self {
+        self.control = Control::Answers;
+        self
+    }
+
+    /// In these ways only.
+    pub const fn only(mut self, modes: &'static [Mode]) -> Self {
+        self.modes = modes;
+        self
+    }
+
+    /// Runs the control, then every way, beside an honest plugin.
+    pub fn must(self, expected: Expected) {
+        let bed = Bed::new();
+        for &mode in self.modes {
+            self.control(&bed, mode.id(), mode);
+        }
+        let ground = Ground::new(bed.path("inside"), &self.input);
+        let (mut daemon, watch) = self.start(&bed, &ground);
+        let echo = daemon.worker("echo");
+        for (note, &mode) in (1..).zip(self.modes) {
+            let seen = observe(&mut daemon, &watch, mode.id(), note);
+            println!("{} {}: {seen:?}", self.name, mode.id());
+            check(self.name, mode, expected, &seen, &daemon);
+        }
+        daemon.answers("echo", ECHO);
+        let after = daemon.worker("echo");
+        assert_eq!((after.pid, after.restarts), (echo.pid, 0), "the honest plugin suffered: {after:#?}");
+        ground.assert_untouched();
+        daemon.stop();
+    }
+
+    fn start(&self, bed: &Bed, ground: &Ground) -> (Daemon, Watch) {
+        bed.install("echo");
+        let mut config = Config::new().note(ECHO, "echo", "quiet");
+        let grants = if self.data { "grants = [\"filesystem\"]" } else { "" };
+        for (note, mode) in (1..).zip(self.modes) {
+            let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
+            bed.write_plugin(mode.id(), "case.so", &code, if self.data { ASKS } else { "" });
+            let settings = format!("restart = \"never\"\n{grants}\n{}", self.settings);
+            config = config.plugin(mode.id(), &settings).note(note, mode.id(), "attempt");
+        }
+        bed.configure(&config);
+        let daemon = bed.start();
+        daemon.wait_ready("echo");
+        let watch = daemon.watch();
+        (daemon, watch)
+    }
+
+    /// The same library without the sandbox, on ground of its own.
+    pub fn control(&self, bed: &Bed, place: &str, mode: Mode) {
+        let ground = Ground::new(bed.path(&format!("outside-{place}")), &self.input);
+        let library = bed.path(&format!("outside-{place}.so"));
+        let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
+        std::fs::write(&library, code).expect("a copy of the case");
+        let data = bed.path(&format!("outside-data-{place}"));
+        std::fs::create_dir(&data).expect("a data directory");
+        let said = outside(&library, &data);
+        let shown = format!("{} {place} without the sandbox: {said:?}", self.name);
+        match self.control {
+            Control::Works => assert_eq!(said, Ok("done".to_owned()), "{shown}"),
+            Control::Answers => assert!(said.is_ok(), "{shown}"),
+        }
+    }
+}
+
+/// What the control said; how it died when it said nothing.
+fn outside(library: &Path, data: &Path) -> Result<String, String> {
+    let mut child = Command::new(Libraries::get().outside())
+        .arg(library)
+        .arg("--data-dir")
+        .arg(data)
+        .arg("--outside")
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the control runs");
+    let deadline = Instant::now() + CONTROL_LIMIT;
+    while child.try_wait().expect("its status").is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill(); // it ended meanwhile
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = child.wait_with_output().expect("its output");
+    let text = String::from_utf8_lossy(&output.stdout);
+    // what the case printed itself comes before
+    let said = text.trim().lines().next_back().unwrap_or_default().to_owned();
+    if output.status.success() && !said.is_empty() { Ok(said) } else { Err(format!("{}: {said}", output.status)) }
+}
+
+/// Waits until the plugin is loaded or down, makes it act, and waits for what comes of that.
+pub fn observe(daemon: &mut Daemon, watch: &Watch, id: &str, note: u8) -> Seen {
+    let settled = |worker: &WorkerStatus| matches!(worker.state, WorkerState::Ready | WorkerState::Failed);
+    let loaded = daemon.wait_worker(id, "loaded or down", settled);
+    if loaded.state == WorkerState::Failed {
+        return Seen::Ended(loaded.reason.unwrap_or_default());
+    }
+    daemon.send(&midi::tap(note));
+    let acted = |worker: &WorkerStatus| worker.calls.done == 1 || worker.state == WorkerState::Failed;
+    let after = daemon.wait_worker(id, "an answer or its end", acted);
+    if after.calls.done == 0 {
+        return Seen::Ended(after.reason.unwrap_or_default());
+    }
+    let answer = watch.answer(id).outcome;
+    match answer.strip_prefix("errno ").map(str::parse) {
+        Some(Ok(number)) => Seen::Errno(Errno::from_raw(number)),
+        _ if answer == "done" => Seen::Works,
+        _ => panic!("{id} answered '{answer}'"),
+    }
+}
+
+fn check(name: &str, mode: Mode, expected: Expected, seen: &Seen, daemon: &Daemon) {
+    let as_expected = match (expected, seen) {
+        (Expected::Either(constructor, other), _) => {
+            let expected = if mode == Mode::Constructor { constructor } else { other };
+            return check(name, mode, *expected, seen, daemon);
+        }
+        (Expected::Works, Seen::Works) => true,
+        (Expected::Errno(errnos), Seen::Errno(errno)) => errnos.contains(errno),
+        (Expected::Refused(_), Seen::Errno(errno)) => matches!(errno, Errno::EPERM | Errno::EACCES),
+        (Expected::Forbidden(call) | Expected::Refused(call), Seen::Ended(reason)) => {
+            reason.contains(&format!("forbidden system call {call}"))
+        }
+        (Expected::Ends(why), Seen::Ended(reason)) => reason.contains(why),
+        _ => false,
+    };
+    assert!(as_expected, "{name} {}: {seen:?}, not {expected:?}\n{}", mode.id(), daemon.log_text());
+}
