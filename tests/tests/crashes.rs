@@ -83,8 +83,8 @@ mod hostile {
     }
 
     #[test]
-    fn a_plugin_that_stops_itself_ends_at_its_deadline() {
-        ends("stop", "params = {}", SETTINGS, "deadline: a call of 'stop'", Call::TimedOut);
+    fn a_plugin_that_stops_itself_is_ended_for_a_forbidden_call() {
+        ends("stop", "params = {}", SETTINGS, "forbidden system call tgkill", Call::Failed);
     }
 
     #[test]

@@ -37,12 +37,14 @@ fn run() -> Result<(), Stop> {
         fsize_bytes: args.fsize_bytes,
         cpu_seconds: None,
     })?);
+    limits::bound_address_space()?;
     layers.push(priority::lower()?);
     // 4. No power of root's, no life beyond the supervisor's, nobody looks in, no exec gains anything.
     layers.push(capabilities::drop_all()?);
     layers.push(lifeline::tie_to(args.parent_pid)?);
     layers.push(privileges::forbid_dumping()?);
     layers.push(privileges::forbid_new()?);
+    surroundings::keep_time_zone();
     // 5. No files but its own, no system calls but a plugin's ordinary ones.
     let filter = if args.data_dir.is_some() { Filter::Data } else { Filter::Native };
     let missing = args.missing_layers;

@@ -54,6 +54,8 @@ static int probe(const char *what) {
         return mapped(mremap((void *)((uintptr_t)(on_stack + 16384) & ~(uintptr_t)4095), 4096, 64 * MIB,
                              MREMAP_MAYMOVE));
     }
+    else if (is(what, "address space"))
+        return mapped(mmap(NULL, 32768 * MIB, PROT_READ, anonymous | MAP_NORESERVE, -1, 0));
     else if (is(what, "executable memory"))
         return mapped(mmap(NULL, MIB, PROT_READ | PROT_EXEC, anonymous, -1, 0));
     else if (is(what, "memory made executable")) {
@@ -106,7 +108,7 @@ fn attempt(worker: &mut Worker, binding: usize) -> Result<i32, Event> {
 }
 
 /// What everything tried in passing gets. None of it ends the plugin.
-const REFUSED: [(&str, i32); 13] = [
+const REFUSED: [(&str, i32); 14] = [
     ("read /etc/passwd", libc::EACCES),
     ("stat /etc/passwd", libc::EACCES),
     ("access /etc/passwd", libc::EACCES),
@@ -115,6 +117,7 @@ const REFUSED: [(&str, i32); 13] = [
     ("shared memory", libc::EPERM),
     ("memory that grows down", libc::EPERM),
     ("a piece of the stack enlarged", libc::ENOMEM),
+    ("address space", libc::ENOMEM),
     ("executable memory", libc::EPERM),
     ("memory made executable", libc::EPERM),
     ("another handler for violations", libc::EPERM),

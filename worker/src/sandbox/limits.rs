@@ -1,8 +1,8 @@
 //! Resource limits of the process. Behind them stand the runtime's own limits (WASM) and, where
 //! the system delegates it, a cgroup.
 //!
-//! Not here: RLIMIT_AS, which no WASM runtime survives (it reserves address space without using
-//! it), and RLIMIT_NPROC, which counts every process of the user's desktop.
+//! Not for WASM: RLIMIT_AS, which no runtime survives (it reserves address space without using it). Not
+//! here: RLIMIT_NPROC, which counts every process of the user's desktop.
 
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
@@ -11,6 +11,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Bytes the main thread's stack can take.
 pub const STACK: u64 = 8 * 1024 * 1024;
+
+/// Address space of a native worker, in bytes. Memory that is only read is not RLIMIT_DATA's, but its page tables are
+/// real: this much has 32 MiB of them. The C library reserves 128 MiB of it for each thread that allocates.
+pub const ADDRESS_SPACE: u64 = 16 * 1024 * 1024 * 1024;
 
 /// What may be used, soft and hard limit alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,20 @@ pub struct ProcessLimits {
     pub fsize_bytes: u64,
     /// Processor time, in seconds; `None` for a process that serves for days.
     pub cpu_seconds: Option<u64>,
+}
+
+/// Bounds the address space to [`ADDRESS_SPACE`]: for native workers.
+///
+/// # Errors
+/// It cannot be set.
+pub fn bound_address_space() -> Result<(), Stop> {
+    lower(Resource::RLIMIT_AS, ADDRESS_SPACE)
+}
+
+fn lower(resource: Resource, value: u64) -> Result<(), Stop> {
+    getrlimit(resource)
+        .and_then(|(_, hard)| setrlimit(resource, value.min(hard), value.min(hard)))
+        .map_err(|error| Stop::new(WorkerExit::Limits, format!("{resource:?} to {value}: {error}")))
 }
 
 /// Sets them (a lower limit in force stays), and what is the same for everyone: no core dump, no locked memory, no queues, no
@@ -43,10 +61,7 @@ pub fn set(limits: ProcessLimits) -> Result<LayerReport, Stop> {
     ];
     let cpu = limits.cpu_seconds.map(|seconds| (Resource::RLIMIT_CPU, seconds));
     for (resource, value) in fixed.into_iter().chain(cpu) {
-        let lower = |(_, hard): (u64, u64)| setrlimit(resource, value.min(hard), value.min(hard));
-        getrlimit(resource)
-            .and_then(lower)
-            .map_err(|error| Stop::new(WorkerExit::Limits, format!("{resource:?} to {value}: {error}")))?;
+        lower(resource, value)?;
     }
     let ProcessLimits { data_bytes, nofile, fsize_bytes, .. } = limits;
     let (memory, file) = (data_bytes >> 20, fsize_bytes >> 20);

@@ -30,3 +30,16 @@ pub fn empty() -> Result<(), Stop> {
     umask(Mode::from_bits_truncate(0o077));
     Ok(())
 }
+
+/// Lets the C library read the system's time zone while it can, and keep it: with `TZ` set it does not look again.
+/// While there is one thread.
+pub fn keep_time_zone() {
+    // SAFETY: nothing else reads the environment: this is the one thread.
+    unsafe { std::env::set_var("TZ", ":/etc/localtime") };
+    let epoch = 0;
+    // SAFETY: all zeroes is a valid `tm`; both outlive the call.
+    unsafe {
+        let mut time = std::mem::zeroed();
+        libc::localtime_r(&raw const epoch, &raw mut time);
+    }
+}

@@ -39,14 +39,10 @@ pub fn library(name: &str, source: &str) -> Vec<u8> {
 
 /// A plugin of which only the parts that differ are given.
 pub fn plugin(name: &str, globals: &str, init: &str, handle: &str) -> Vec<u8> {
-    library(name, &plugin_source(globals, init, handle))
+    library(name, &plugin_source("", globals, init, handle))
 }
 
-fn plugin_source(globals: &str, init: &str, handle: &str) -> String {
-    let (first, globals) = match globals.starts_with("#define _GNU_SOURCE") {
-        true => (globals, ""),
-        false => ("", globals),
-    };
+fn plugin_source(first: &str, globals: &str, init: &str, handle: &str) -> String {
     format!(
         r#"{first}
 #include "midimon_plugin.h"
@@ -94,13 +90,22 @@ pub struct Probe {
 impl Probe {
     /// A plugin whose calls run `probe` with their first parameter, and fail with the errno.
     pub fn plugin(&self, globals: &str) -> Vec<u8> {
+        self.with(globals, "")
+    }
+
+    /// The same, with C that can use `host`.
+    pub fn plugin_with(&self, functions: &str) -> Vec<u8> {
+        self.with("", functions)
+    }
+
+    fn with(&self, globals: &str, functions: &str) -> Vec<u8> {
         let handle = r#"char what[64] = {0};
             if (call->parameter_count == 0 || call->parameters[0].value.len >= sizeof what) return -1;
             memcpy(what, call->parameters[0].value.data, call->parameters[0].value.len);
             return probe(what);"#;
         // before the header: some of what is probed is not C99
         let source = format!("#define _GNU_SOURCE\n{}\n{globals}", self.source);
-        let text = plugin_source(&source, "", handle);
+        let text = plugin_source(&source, functions, "", handle);
         library(self.name, &text)
     }
 
