@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod home;
 pub mod mapping;
 pub mod midi;

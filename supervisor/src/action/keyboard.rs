@@ -5,6 +5,7 @@ use super::uinput::Uinput;
 use super::x11::X11;
 use crate::midi::seq::group_of;
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
@@ -115,6 +116,28 @@ impl Keyboards {
     #[cfg(test)]
     pub fn of(first: impl Keyboard + 'static) -> Self {
         Self { first: Some(Box::new(first)), second: None }
+    }
+}
+
+/// How keys can be sent, the first way being the one that is used. Creates no keyboard.
+///
+/// # Errors
+/// There is none, and how to change that.
+pub fn usable_keyboards(choice: KeyboardChoice) -> Result<Vec<&'static str>, KeyboardError> {
+    let device = Path::new("/dev/uinput");
+    let uinput = match choice {
+        KeyboardChoice::X11 => Err("uinput is switched off by MIDIMON_KEYS".to_owned()),
+        _ => OpenOptions::new().write(true).open(device).map_err(|error| explain_uinput(&error, group_of(device))),
+    };
+    let x11 = match choice {
+        KeyboardChoice::Uinput => Err("X11 is switched off by MIDIMON_KEYS".to_owned()),
+        _ => X11::open().map(drop),
+    };
+    match (uinput, x11) {
+        (Err(uinput), Err(x11)) => Err(KeyboardError::NoWay { uinput, x11 }),
+        (uinput, x11) => {
+            Ok([uinput.is_ok().then_some("/dev/uinput"), x11.is_ok().then_some("X11")].into_iter().flatten().collect())
+        }
     }
 }
 

@@ -15,5 +15,5 @@ mod x11;
 
 pub use children::ChildrenStatus;
 pub use executor::{Executor, ExecutorStatus};
-pub use keyboard::KeyboardChoice;
+pub use keyboard::{KeyboardChoice, usable_keyboards};
 pub use typist::TypistStatus;

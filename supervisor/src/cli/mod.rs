@@ -3,6 +3,7 @@
 
 mod check;
 mod control;
+mod doctor;
 mod events;
 mod log;
 mod logs;
@@ -76,6 +77,8 @@ enum Command {
     Logs(logs::Logs),
     /// List, inspect and restart plugins' workers
     Worker(worker::Worker),
+    /// Show what this machine offers a sandbox, and how to get more
+    Doctor(doctor::Doctor),
     /// Explain a diagnostic's code
     Explain(check::Explain),
 }
@@ -167,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Replay(command) => command.execute(&context),
         Command::Logs(command) => command.execute(&context),
         Command::Worker(command) => command.execute(&context),
+        Command::Doctor(command) => command.execute(&context),
         Command::Explain(command) => command.execute(&context),
     }
 }

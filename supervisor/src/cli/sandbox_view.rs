@@ -48,24 +48,30 @@ pub(super) fn rows(worker: &WorkerStatus, look: &Look) -> Vec<(&'static str, Str
     if worker.allow_degraded {
         rows.push(("allow_degraded", look.paint(Colour::Notice, "yes: it may run where a layer is missing")));
     }
-    rows.extend(worker.layers.iter().map(|report| {
-        let colour = match report.state {
-            LayerState::Active => Colour::Good,
-            LayerState::Degraded => Colour::Notice,
-            LayerState::Unavailable if report.layer.is_baseline() => Colour::Bad,
-            LayerState::Unavailable => Colour::Notice,
-        };
-        // painted after it is padded: colours have no width
-        let state = look.paint(colour, &format!("{:<11}", report.state));
-        (report.layer.as_str(), format!("{state} {}", detail(report)).trim_end().to_owned())
-    }));
+    rows.extend(worker.layers.iter().map(|report| (report.layer.as_str(), layer(report, look))));
     rows.push(("violations", worker.violations.to_string()));
     rows.extend(worker.last_violation.iter().map(|last| ("last violation", safe_text(last).into_owned())));
     rows
 }
 
+/// A line for each layer.
+pub(super) fn layers(layers: &[LayerReport], look: &Look) -> String {
+    layers.iter().map(|report| format!("  {:<16} {}\n", report.layer, layer(report, look))).collect()
+}
+
+fn layer(report: &LayerReport, look: &Look) -> String {
+    let colour = match report.state {
+        LayerState::Active => Colour::Good,
+        LayerState::Unavailable if report.layer.is_baseline() => Colour::Bad,
+        LayerState::Degraded | LayerState::Unavailable => Colour::Notice,
+    };
+    // painted after it is padded: colours have no width
+    let state = look.paint(colour, &format!("{:<11}", report.state));
+    format!("{state} {}", detail(report)).trim_end().to_owned()
+}
+
 /// A layer's own words, safe and no longer than they may be.
-pub(super) fn detail(report: &LayerReport) -> String {
+fn detail(report: &LayerReport) -> String {
     let text = &report.detail;
     safe_text(&text[..text.floor_char_boundary(MAX_DETAIL)]).into_owned()
 }

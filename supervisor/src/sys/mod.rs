@@ -2,6 +2,7 @@
 //! gets its own versions of these files and nothing above them changes.
 
 pub mod cgroup;
+pub mod features;
 pub mod inherit;
 pub mod pidfd;
 pub mod proc_stat;

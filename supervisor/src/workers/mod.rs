@@ -26,5 +26,6 @@ pub mod sandbox;
 pub mod spawner;
 pub mod spec;
 pub mod status;
+pub mod trial;
 pub mod violations;
 pub mod waker;

@@ -22,11 +22,11 @@ use nix::unistd::pipe2;
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Open files a worker may have.
-const NOFILE: u64 = 64;
+pub(super) const NOFILE: u64 = 64;
 /// From the first byte of a frame to its last.
 pub(super) const FRAME_LIMIT: Duration = Duration::from_secs(2);
 /// From the end of the event pipe to the end of the process.
@@ -84,15 +84,6 @@ pub(super) struct Process {
 
 /// What to start for a plugin, and our ends of its pipes.
 pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, Ends), Errno> {
-    let (commands_theirs, commands) = pipe2(OFlag::O_CLOEXEC)?;
-    let (events, events_theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    let (requests, requests_theirs) =
-        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-    for ours in [commands.as_fd(), events.as_fd(), log.as_fd(), requests.as_fd()] {
-        fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    }
-    let log_again = log_theirs.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
     let arguments = SpawnArgs {
         plugin: spec.id.clone(),
         parent_pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
@@ -103,8 +94,22 @@ pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, End
         violations: spec.violations,
         missing_layers: spec.missing_layers,
     };
+    plan_program(programs.join(spec.program()), &arguments)
+}
+
+/// How to start a worker program, and our ends of its pipes.
+pub(super) fn plan_program(program: PathBuf, arguments: &SpawnArgs) -> Result<(SpawnSpec, Ends), Errno> {
+    let (commands_theirs, commands) = pipe2(OFlag::O_CLOEXEC)?;
+    let (events, events_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (log, log_theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    let (requests, requests_theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    for ours in [commands.as_fd(), events.as_fd(), log.as_fd(), requests.as_fd()] {
+        fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    let log_again = log_theirs.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
     let spawn = SpawnSpec {
-        program: programs.join(spec.program()),
+        program,
         arguments: arguments.to_argv(),
         descriptors: vec![log_theirs, log_again, commands_theirs, events_theirs, requests_theirs],
     };
@@ -145,7 +150,6 @@ impl Process {
     /// Looks at the sandbox from outside, before it gets its code.
     pub fn check_sandbox(&mut self, claimed: &[LayerReport], missing: MissingLayers) -> Result<(), Flaw> {
         let seen = ProcStatus::read(self.pid).map_err(|error| Flaw::Broken(hidden(self.pid, &error)))?;
-        let missing = if claimed.is_empty() { MissingLayers::Accept } else { missing };
         self.layers = judge(claimed, &seen, *Confinement::ours(), missing)?;
         self.filters = seen.seccomp_filters;
         self.layers.extend(self.cgroup.as_ref().map(Membership::report));

@@ -5,7 +5,7 @@ use super::slot::Slot;
 use crate::audit::AuditEvent;
 use crate::clock::Time;
 use crate::sys::syscalls::SystemCall;
-use crate::workers::cause::KillReason;
+use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lifecycle::{Event as LifeEvent, State};
 use crate::workers::sandbox::{Flaw, layer_of, missing_text};
 use crate::workers::violations::MAX_DENIED;
@@ -101,7 +101,9 @@ impl Slot {
                     record(AuditEvent::Violation { what: cause.to_string() });
                     self.violations.record(cause.to_string());
                 }
-                record(AuditEvent::Ended { cause: cause.to_string() });
+                let asked = matches!((self.life.state(), cause), (State::Stopping { .. }, EndCause::Exited(0)));
+                let cause = if asked { "stopped as asked".to_owned() } else { cause.to_string() };
+                record(AuditEvent::Ended { cause });
             }
             _ => {}
         }
