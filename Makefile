@@ -30,7 +30,7 @@ help:
 	@echo 'make test     build everything, then run every test'
 	@echo 'make build    the three workers and midimon'
 	@echo 'make plugins  the example plugins, into $(PLUGINS)'
-	@echo 'make hostile  the tests with hostile plugins alone'
+	@echo 'make hostile  the tests with hostile plugins alone, as root and as an ordinary user'
 	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI'
 	@echo 'make bench    the benchmarks (BENCH="--quick --only NAME" for some of them)'
 	@echo 'make lint     formatting and clippy, per feature set'
@@ -67,10 +67,11 @@ run: plugins
 test: plugins
 	@scripts/setup test
 	cargo test --release --workspace
+	@scripts/hostile $(TARGET) ordinary
 
+# as this user, as an ordinary one where this is root, and the filters' rules one by one
 hostile: plugins
-	@scripts/setup test
-	cargo test --release --workspace -- hostile
+	@scripts/hostile $(TARGET)
 
 bench: plugins
 	$(BIN)/midimon-bench $(BENCH)

@@ -6,9 +6,13 @@
 
 mod support;
 mod sweep;
+mod wasm;
 
+mod channels;
+mod crowd;
 mod files;
 mod honest;
+mod life;
 mod memory;
 mod network;
 mod processes;

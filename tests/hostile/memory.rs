@@ -44,9 +44,9 @@ cases! {
     hostile_047_so_does_one_on_its_channels: Case::of("ioctl").on("log") => Expected::Errno(&[Errno::ENOTTY]);
     hostile_047_nothing_is_typed_into_a_terminal: Case::of("ioctl").on("TIOCSTI").privileged()
         => Expected::Errno(&[Errno::EACCES]);
-    hostile_048_no_unshare: kernel("unshare") => Expected::Forbidden("unshare");
+    hostile_048_no_unshare: kernel("unshare").privileged() => Expected::Forbidden("unshare");
     hostile_048_no_user_namespace: kernel("namespace").privileged() => Expected::Forbidden("unshare");
-    hostile_048_no_namespace_entered: kernel("setns") => Expected::Forbidden("setns");
+    hostile_048_no_namespace_entered: kernel("setns").privileged() => Expected::Forbidden("setns");
     #[cfg(target_arch = "x86_64")]
     hostile_050_no_call_by_the_32_bit_door: Case::of("foreign").on("int80").privileged().only(LETHAL) => Expected::Forbidden("");
     #[cfg(target_arch = "x86_64")]
@@ -56,7 +56,7 @@ cases! {
     hostile_051_no_pages_are_given_to_a_pipe: Case::of("splice").on("vmsplice") => Expected::Forbidden("vmsplice");
     hostile_051_no_pages_are_given_to_its_channel: Case::of("splice").on("vmsplice-log") => Expected::Forbidden("vmsplice");
     hostile_052_the_verified_code_cannot_be_changed: Case::of("sealed") => Expected::Errno(&[Errno::EPERM, Errno::EBADF]);
-    hostile_054_no_personality: Case::of("debug").on("personality") => Expected::Forbidden("personality");
+    hostile_054_no_personality: Case::of("debug").on("personality").privileged() => Expected::Forbidden("personality");
     #[cfg(target_arch = "x86_64")]
     hostile_054_no_ldt: Case::of("debug").on("modify_ldt").privileged() => Expected::Forbidden("modify_ldt");
     hostile_032_its_own_filter_does_not_lift_ours: Case::of("filter").on("all") => EPERM;
@@ -70,7 +70,7 @@ cases! {
     hostile_050_a_bad_alternate_stack_still_ends_it: Case::of("altstack") => Expected::Ends("killed by SIGSEGV");
     hostile_045_no_watching_of_files: kernel("inotify") => Expected::Refused("inotify");
     hostile_045_no_landlock_of_its_own: kernel("landlock").privileged() => Expected::Refused("landlock_create_ruleset");
-    hostile_045_no_file_handles: kernel("name_to_handle") => Expected::Refused("name_to_handle_at");
+    hostile_045_no_file_handles: kernel("name_to_handle").privileged() => Expected::Refused("name_to_handle_at");
     hostile_045_no_advice_about_others: kernel("process_madvise").privileged() => Expected::Refused("process_madvise");
     hostile_045_no_comparing_of_kernel_objects: kernel("kcmp").privileged() => Expected::Refused("kcmp");
     hostile_045_no_moving_of_pages: kernel("move_pages").privileged() => Expected::Refused("move_pages");

@@ -273,8 +273,8 @@ impl Lifecycle {
         while self.crashes.front().is_some_and(|&crash| now.since(crash) > window) {
             self.crashes.pop_front();
         }
-        // what keeps a worker from starting is not the plugin's doing
-        let blamed = !matches!(cause, EndCause::NotStarted(_));
+        // what keeps a worker from starting is not the plugin's doing, until its code is there
+        let blamed = !matches!(cause, EndCause::NotStarted(_)) || matches!(self.state, State::Sandboxed { .. });
         if blamed && self.crashes.len() > self.limits.crash_limit as usize {
             let reason =
                 format!("{} crashes in {} s, the last: {cause}", self.crashes.len(), self.limits.crash_window_s);

@@ -238,3 +238,10 @@ fn allocator_message<'a>(newest_lines: &[&'a str]) -> Option<&'a str> {
 pub(super) fn exit_sentence(code: i32) -> Option<&'static str> {
     WorkerExit::from_code(code).filter(|exit| *exit != WorkerExit::Done).map(WorkerExit::sentence)
 }
+
+/// Whether a worker of ours ends so only before it has its plugin's code; afterwards the code is the plugin's own.
+pub(super) const fn precedes_code(exit: WorkerExit) -> bool {
+    let code = exit as u8;
+    WorkerExit::Arguments as u8 <= code && code <= WorkerExit::Seccomp as u8
+        || code == WorkerExit::ViolationHandler as u8
+}

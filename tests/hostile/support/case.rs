@@ -4,6 +4,7 @@ use super::{Ground, Libraries};
 use midimon::workers::status::{WorkerState, WorkerStatus};
 use midimon_tests::{Bed, Config, Daemon, Watch, midi};
 use nix::errno::Errno;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,6 +61,12 @@ pub enum Expected {
     Works,
     /// In a constructor so, everywhere else so.
     Either(&'static Expected, &'static Expected),
+}
+
+impl Expected {
+    const fn is_an_end(self) -> bool {
+        matches!(self, Self::Ends(_))
+    }
 }
 
 /// What came of it.
@@ -143,7 +150,12 @@ impl Case {
         let (mut daemon, watch) = self.start(&bed, &ground);
         let echo = daemon.worker("echo");
         for (note, &mode) in (1..).zip(self.modes) {
-            let seen = observe(&mut daemon, &watch, mode.id(), note);
+            let mut seen = observe(&mut daemon, &watch, mode.id(), note);
+            // what the supervisor ends it for may come after the answer
+            if seen == Seen::Works && expected.is_an_end() {
+                let down = daemon.wait_worker(mode.id(), "its end", |worker| is_down(worker));
+                seen = Seen::Ended(down.reason.unwrap_or_default());
+            }
             println!("{} {}: {seen:?}", self.name, mode.id());
             check(self.name, mode, expected, &seen, &daemon);
         }
@@ -198,6 +210,8 @@ fn outside(library: &Path, data: &Path) -> Result<String, String> {
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // a file, as a careless host would make it
+        .stderr(File::create(library.with_extension("log")).expect("a log"))
         .spawn()
         .expect("the control runs");
     let deadline = Instant::now() + CONTROL_LIMIT;
@@ -216,13 +230,13 @@ fn outside(library: &Path, data: &Path) -> Result<String, String> {
 
 /// Waits until the plugin is loaded or down, makes it act, and waits for what comes of that.
 pub fn observe(daemon: &mut Daemon, watch: &Watch, id: &str, note: u8) -> Seen {
-    let settled = |worker: &WorkerStatus| matches!(worker.state, WorkerState::Ready | WorkerState::Failed);
+    let settled = |worker: &WorkerStatus| worker.state == WorkerState::Ready || is_down(worker);
     let loaded = daemon.wait_worker(id, "loaded or down", settled);
-    if loaded.state == WorkerState::Failed {
+    if is_down(&loaded) {
         return Seen::Ended(loaded.reason.unwrap_or_default());
     }
     daemon.send(&midi::tap(note));
-    let acted = |worker: &WorkerStatus| worker.calls.done == 1 || worker.state == WorkerState::Failed;
+    let acted = |worker: &WorkerStatus| worker.calls.done == 1 || is_down(worker);
     let after = daemon.wait_worker(id, "an answer or its end", acted);
     if after.calls.done == 0 {
         return Seen::Ended(after.reason.unwrap_or_default());
@@ -233,6 +247,10 @@ pub fn observe(daemon: &mut Daemon, watch: &Watch, id: &str, note: u8) -> Seen {
         _ if answer == "done" => Seen::Works,
         _ => panic!("{id} answered '{answer}'"),
     }
+}
+
+fn is_down(worker: &WorkerStatus) -> bool {
+    matches!(worker.state, WorkerState::Failed | WorkerState::Quarantined)
 }
 
 fn check(name: &str, mode: Mode, expected: Expected, seen: &Seen, daemon: &Daemon) {

@@ -8,7 +8,7 @@ use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::Flushed;
 use crate::workers::lifecycle::{Event as LifeEvent, State};
 use crate::workers::log::safe;
-use crate::workers::process::{EVENTS_CLOSED, exit_sentence};
+use crate::workers::process::{EVENTS_CLOSED, exit_sentence, precedes_code};
 use crate::workers::ring::WrongAnswer;
 use midimon_shared::WorkerExit;
 use midimon_shared::pipe::ReceiveError;
@@ -267,6 +267,8 @@ impl Slot {
             EndCause::Exited(code) if let Some(sentence) = exit_sentence(code) => {
                 let last_line = tail.first().map_or(String::new(), |line| format!(" ({line})"));
                 match self.life.state() {
+                    // a step before its plugin's code came: so the plugin says, and ended it
+                    State::Sandboxed { .. } if exit.is_some_and(precedes_code) => EndCause::Exited(code),
                     State::Starting { .. } | State::Sandboxed { .. } => {
                         EndCause::NotStarted(format!("{sentence}{last_line}"))
                     }
