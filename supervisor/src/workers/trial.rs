@@ -3,10 +3,9 @@
 use super::cause::{EndCause, KillReason};
 use super::lifecycle::START_LIMIT;
 use super::log::safe;
-use super::process::{NOFILE, Process, plan_program};
+use super::process::{NOFILE, Process, exit_sentence, plan_program};
 use super::sandbox::Flaw;
 use crate::sys::spawn::{SpawnError, spawn};
-use midimon_shared::exit::WorkerExit;
 use midimon_shared::pipe::ReceiveError;
 use midimon_shared::protocol::{Event, ProtocolRange};
 use midimon_shared::sandbox::LayerReport;
@@ -117,7 +116,7 @@ fn end(process: &Process) -> String {
     // an error shows below
     let _ = poll(&mut [PollFd::new(process.pidfd.as_fd(), PollFlags::POLLIN)], END_LIMIT_MS);
     let how = match process.pidfd.reap().map(|end| end.map(EndCause::from_wait)) {
-        Ok(Some(EndCause::Exited(code))) if let Some(exit) = WorkerExit::from_code(code) => exit.to_string(),
+        Ok(Some(EndCause::Exited(code))) if let Some(sentence) = exit_sentence(code) => sentence.to_owned(),
         Ok(Some(end)) => end.to_string(),
         Ok(None) => "it closed its event pipe before it said hello".to_owned(),
         Err(error) => error.to_string(),
