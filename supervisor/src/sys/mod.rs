@@ -7,5 +7,6 @@ pub mod inherit;
 pub mod pidfd;
 pub mod proc_stat;
 pub mod proc_status;
+pub mod rlimit;
 pub mod spawn;
 pub mod syscalls;

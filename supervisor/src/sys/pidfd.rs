@@ -72,6 +72,21 @@ impl PidFd {
         }
     }
 
+    /// Another handle on the same process.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    /// Whether all threads of the process have stopped since the last time this
+    /// said so, or it has ended.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        !matches!(self.wait_with(libc::WSTOPPED | libc::WNOHANG), Ok(None))
+    }
+
     /// nix's own reaps the process and then loses how it ended when it knows no name for the signal.
     fn wait_with(&self, options: i32) -> Result<Option<ProcessEnd>, Errno> {
         let id = self.0.as_raw_fd() as libc::id_t;

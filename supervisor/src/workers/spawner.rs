@@ -4,12 +4,12 @@
 use crate::sys::spawn::{Child, SpawnError, SpawnSpec, spawn};
 use std::sync::mpsc::{Sender, channel};
 
-type Reply = Box<dyn FnOnce(Result<Child, SpawnError>) + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// A handle on the thread; it ends with the last handle.
 #[derive(Clone, Debug)]
 pub struct Spawner {
-    requests: Sender<(SpawnSpec, Reply)>,
+    jobs: Sender<Job>,
 }
 
 impl Spawner {
@@ -18,19 +18,19 @@ impl Spawner {
     /// # Errors
     /// The thread cannot be started.
     pub fn start() -> std::io::Result<Self> {
-        let (requests, receiver) = channel::<(SpawnSpec, Reply)>();
+        let (jobs, receiver) = channel::<Job>();
         std::thread::Builder::new().name("spawner".into()).spawn(move || {
-            for (spec, reply) in receiver {
-                reply(spawn(spec));
+            for job in receiver {
+                job();
             }
         })?;
-        Ok(Self { requests })
+        Ok(Self { jobs })
     }
 
-    /// Starts a process and gives it to `reply`, on the spawner's thread.
-    pub fn spawn(&self, spec: SpawnSpec, reply: impl FnOnce(Result<Child, SpawnError>) + Send + 'static) {
+    /// Does something that starts a process, on the spawner's thread.
+    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         // the thread lives while a handle does
-        let _ = self.requests.send((spec, Box::new(reply)));
+        let _ = self.jobs.send(Box::new(job));
     }
 
     /// Starts a process and waits for that.
@@ -40,7 +40,7 @@ impl Spawner {
     pub fn spawn_and_wait(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
         let (sender, receiver) = channel();
         let program = spec.program.clone();
-        self.spawn(spec, move |result| drop(sender.send(result)));
+        self.run(move || drop(sender.send(spawn(spec))));
         receiver.recv().unwrap_or_else(|_| Err(SpawnError::Spawn { program, source: nix::errno::Errno::ECHILD }))
     }
 }

@@ -256,6 +256,7 @@ impl Slot {
         };
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };
+        shared.data.end(self.token());
         let exit = match end {
             EndCause::Exited(code) => WorkerExit::from_code(code),
             _ => None,

@@ -9,8 +9,11 @@ mod inbox;
 mod look;
 mod slot;
 
+use super::cause::EndCause;
 use super::cgroup::Cgroups;
+use super::data_watch::{DataTree, DataWatcher};
 use super::lane::Lane;
+use super::lifecycle::Event as LifeEvent;
 use super::log_file::LogFiles;
 use super::spawner::Spawner;
 use super::spec::PluginSpec;
@@ -19,6 +22,7 @@ use super::waker::Waker;
 use crate::audit::Audit;
 use crate::clock::{self, Time};
 use crate::monitor::Monitor;
+use crate::plugins::data_dir::Usage;
 use crate::sys::spawn::{Child, SpawnError};
 use alarm::Alarm;
 use midimon_shared::PluginId;
@@ -53,7 +57,16 @@ pub(super) enum Request {
     /// Start a plugin, or stop it first when it runs. Answers whether it is known.
     Restart(PluginId, Sender<bool>),
     /// A process was started, or not.
-    Spawned { token: Token, ends: Box<super::process::Ends>, result: Result<Child, SpawnError> },
+    Spawned {
+        token: Token,
+        ends: Box<super::process::Ends>,
+        data: Option<Box<(DataTree, Usage)>>,
+        result: Result<Child, SpawnError>,
+    },
+    /// No process was started.
+    NotSpawned { token: Token, cause: EndCause },
+    /// A worker's data directory is over its quota, and it is frozen.
+    OverQuota { token: Token, figures: String },
     /// What can be said about all plugins.
     Status(Sender<Vec<WorkerStatus>>),
     /// Tell when a plugin is ready, or why it will not be.
@@ -133,6 +146,7 @@ pub(super) struct Shared {
     pub quarantine: super::quarantine::Quarantine,
     pub logs: Option<LogFiles>,
     pub audit: Audit,
+    pub data: DataWatcher,
     pub monitor: Arc<Monitor>,
 }
 
@@ -173,8 +187,20 @@ impl Pool {
         epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let alarm = Alarm::new()?;
         epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
-        let shared =
-            Shared { epoll, requests: requests.clone(), spawner, cgroups, programs, quarantine, logs, audit, monitor };
+        let data = DataWatcher::start(requests.clone(), audit.clone())
+            .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
+        let shared = Shared {
+            epoll,
+            requests: requests.clone(),
+            spawner,
+            cgroups,
+            programs,
+            quarantine,
+            logs,
+            audit,
+            data,
+            monitor,
+        };
         let now = clock::now();
         let pool = Self {
             shared,
@@ -297,9 +323,21 @@ impl Pool {
                     slot.start(&mut self.shared, now);
                 }
             }
-            Request::Spawned { token, ends, result } => {
+            Request::Spawned { token, ends, data, result } => {
                 if let Some(slot) = self.slots.get_mut(usize::from(token.slot)) {
-                    slot.spawned(&mut self.shared, now, token.generation, *ends, result);
+                    slot.spawned(&mut self.shared, now, token.generation, *ends, data, result);
+                }
+            }
+            Request::NotSpawned { token, cause } => {
+                let slot = self.slots.get_mut(usize::from(token.slot));
+                if let Some(slot) = slot.filter(|slot| slot.generation() == token.generation) {
+                    slot.step(&mut self.shared, now, LifeEvent::Ended(cause));
+                }
+            }
+            Request::OverQuota { token, figures } => {
+                let slot = self.slots.get_mut(usize::from(token.slot));
+                if let Some(slot) = slot.filter(|slot| slot.generation() == token.generation) {
+                    slot.over_quota(&figures);
                 }
             }
             Request::Status(reply) => {

@@ -4,13 +4,16 @@
 use super::{Request, Settled, Shared, Source, Token};
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
-use crate::sys::spawn::{Child, SpawnError};
+use crate::plugins::data_dir::Usage;
+use crate::sys::spawn::{Child, SpawnError, spawn as start_process};
 use crate::workers::budget::Budget;
 use crate::workers::cause::{EndCause, KillReason};
+use crate::workers::data_watch::{self, DataTree, Watched};
 use crate::workers::lane::{Flushed, Lane};
 use crate::workers::lifecycle::{Decision, Event as LifeEvent, Lifecycle, State};
 use crate::workers::log::{LogFilter, LogTail};
 use crate::workers::process::{CLOSED_LIMIT, EVENTS_CLOSED, Ends, FRAME_LIMIT, LOG_PAUSE, PING_LIMIT, Process, plan};
+use crate::workers::quota::{Allowed, with_fix};
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::{PluginKind, WorkerState, WorkerStatus};
 use crate::workers::violations::{DENIED_LIMIT, Violations};
@@ -174,12 +177,18 @@ impl Slot {
                 let requests = shared.requests.clone();
                 let mut ends = Box::new(ends);
                 let (id, kind, limits) = (self.spec.id.clone(), self.spec.kind, self.spec.limits.clone());
-                let cgroups = shared.cgroups.clone();
-                shared.spawner.spawn(spawn, move |result| {
+                let (dir, cgroups) = (self.spec.data_dir.clone(), shared.cgroups.clone());
+                shared.spawner.run(move || {
+                    // counted and watched before there is a process: it cannot be too early for us
+                    let data = match data_watch::prepare(&id, dir.as_deref(), &limits) {
+                        Ok(data) => data,
+                        Err(cause) => return requests.send(Request::NotSpawned { token, cause }),
+                    };
+                    let result = start_process(spawn);
                     // here, since the kernel takes its time; not waited for yet, so it is this process
                     ends.cgroup =
                         result.as_ref().ok().map(|child| cgroups.enter(&id, kind, &limits, child.pid.as_raw()));
-                    requests.send(Request::Spawned { token, ends, result });
+                    requests.send(Request::Spawned { token, ends, data, result });
                 });
             }
             Err(error) => self.step(shared, now, LifeEvent::Ended(EndCause::NotStarted(error.to_string()))),
@@ -192,6 +201,7 @@ impl Slot {
         now: Time,
         generation: u32,
         ends: Ends,
+        data: Option<Box<(DataTree, Usage)>>,
         result: Result<Child, SpawnError>,
     ) {
         let child = match result {
@@ -210,6 +220,16 @@ impl Slot {
             let _ = process.pidfd.wait(); // at once: it was killed
             let cause = EndCause::NotStarted(format!("it cannot be watched: {error}"));
             return self.step(shared, now, LifeEvent::Ended(cause));
+        }
+        if let Some(data) = data {
+            match process.pidfd.try_clone() {
+                Ok(pidfd) => {
+                    let allowed = Allowed::from(&self.spec.limits);
+                    let (token, plugin) = (self.token(), self.spec.id.clone());
+                    shared.data.begin(Watched::new(token, plugin, process.pid, pidfd, allowed, *data));
+                }
+                Err(error) => process.kill(KillReason::SandboxCheck(format!("its data cannot be watched: {error}"))),
+            }
         }
         self.process = Some(process);
         if matches!(self.life.state(), State::Stopping { .. }) {
@@ -230,7 +250,7 @@ impl Slot {
         Ok(())
     }
 
-    const fn token(&self) -> Token {
+    pub(super) const fn token(&self) -> Token {
         Token { slot: self.index, generation: self.generation }
     }
 
@@ -262,6 +282,11 @@ impl Slot {
         if let Some(process) = &mut self.process {
             process.kill(reason);
         }
+    }
+
+    /// Its data directory is over its quota; it is frozen already.
+    pub fn over_quota(&mut self, figures: &str) {
+        self.kill(KillReason::Quota(with_fix(figures, &self.spec.id)));
     }
 
     pub(super) fn violation(&mut self, what: impl Into<String>) {
