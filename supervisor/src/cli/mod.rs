@@ -1,6 +1,7 @@
 //! The command line: one file a command family. Commands parse, ask the daemon
 //! or run it, and print; what is printed comes from pure functions.
 
+mod audit;
 mod check;
 mod control;
 mod doctor;
@@ -8,6 +9,7 @@ mod events;
 mod log;
 mod logs;
 pub mod output;
+mod plugin;
 mod ports;
 mod run;
 pub mod safe_text;
@@ -15,6 +17,7 @@ mod sandbox_view;
 mod start;
 mod status;
 pub mod table;
+mod tail;
 pub mod units;
 mod worker;
 mod worker_view;
@@ -75,6 +78,10 @@ enum Command {
     Replay(run::Replay),
     /// Show the daemon's and the plugins' logs
     Logs(logs::Logs),
+    /// Show what a plugin did: files, requests, violations, grants
+    Audit(audit::Audit),
+    /// Show or empty a plugin's data directory
+    Plugin(plugin::Plugin),
     /// List, inspect and restart plugins' workers
     Worker(worker::Worker),
     /// Show what this machine offers a sandbox, and how to get more
@@ -169,6 +176,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Check(command) => command.execute(&context),
         Command::Replay(command) => command.execute(&context),
         Command::Logs(command) => command.execute(&context),
+        Command::Audit(command) => command.execute(&context),
+        Command::Plugin(command) => command.execute(&context),
         Command::Worker(command) => command.execute(&context),
         Command::Doctor(command) => command.execute(&context),
         Command::Explain(command) => command.execute(&context),

@@ -6,6 +6,7 @@ use super::safe_text::{safe_lines, safe_text};
 use super::sandbox_view;
 use super::table::{Cell, Side, Table};
 use super::units::{bytes, micros, seconds};
+use crate::workers::quota::{Allowed, usage_text};
 use crate::workers::status::{DropCounts, Origin, PluginKind, WorkerState, WorkerStatus};
 use midimon_shared::limits::{InstanceMode, RestartPolicy};
 
@@ -113,6 +114,10 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
     if let Some(warning) = &worker.warning {
         note(format!("{}: {}", look.paint(Colour::Notice, "warning"), safe_text(warning)));
     }
+    let allowed = Allowed::from(&worker.limits);
+    if worker.data_bytes > allowed.bytes / 4 * 3 || worker.data_files > allowed.files / 4 * 3 {
+        note(format!("data: {}", data(worker)));
+    }
     if let Some(drops) = drops(&worker.calls.dropped) {
         note(format!("dropped: {drops}"));
     }
@@ -120,6 +125,10 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
         note(format!("log: {} lines dropped, written too fast", worker.log_dropped));
     }
     notes
+}
+
+fn data(worker: &WorkerStatus) -> String {
+    usage_text(worker.data_bytes, worker.data_files, &Allowed::from(&worker.limits))
 }
 
 /// `3 queue full, 1 too old`; `None` when nothing was dropped.
@@ -171,10 +180,7 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
     ]);
     rows.extend(worker.warning.iter().map(|warning| ("warning", look.paint(Colour::Notice, &safe_text(warning)))));
     rows.extend(worker.data_dir.iter().flat_map(|directory| {
-        [
-            ("data directory", safe_text(&directory.to_string_lossy()).into_owned()),
-            ("data size", bytes(worker.data_bytes)),
-        ]
+        [("data directory", safe_text(&directory.to_string_lossy()).into_owned()), ("data", data(worker))]
     }));
     section(worker.id.as_str(), rows);
 
@@ -301,6 +307,7 @@ pub(super) mod tests {
             warning: None,
             data_dir: Some("/h/plugin-data/echo".into()),
             data_bytes: 4_096,
+            data_files: 2,
             sandbox: SandboxLevel::Baseline,
             layers: vec![
                 LayerReport::active(Layer::Seccomp, "2 filters"),
@@ -390,6 +397,7 @@ crashy: log: 9600 lines dropped, written too fast
             "  state            quarantined",
             "  last end         signal 11 (SIGSEGV)\\u{a}\\u{1b}[2J",
             "  data directory   /h/plugin-data/echo",
+            "  data             0.1 of 64 MiB, 2 of 4,096 files",
             "  dropped          4 (3 queue full, 1 too old)",
             "  processor time   1.54 s",
             "  log dropped      9600 lines",

@@ -346,7 +346,7 @@ impl PluginManager {
         let mut workers = self.requests.ask(Request::Status).unwrap_or_default();
         for worker in &mut workers {
             let usage = self.prepare.data_usage(&worker.id);
-            worker.data_bytes = usage.map_or(0, |usage| usage.bytes);
+            (worker.data_bytes, worker.data_files) = usage.map_or((0, 0), |usage| (usage.bytes, usage.files));
             worker.memory_kib = worker.pid.and_then(|pid| ProcStatus::read(pid).ok()).map(|status| status.rss_anon_kib);
             let worked = worker.pid.and_then(|pid| ProcStat::read(pid).ok()).map(|stat| stat.worked);
             worker.cpu_ms = worked.map(|worked| u64::try_from(worked.as_millis()).unwrap_or(u64::MAX));

@@ -76,6 +76,12 @@ pub fn with_fix(figures: &str, plugin: &PluginId) -> String {
     )
 }
 
+/// `12.3 of 64 MiB, 17 of 4,096 files`
+#[must_use]
+pub fn usage_text(bytes: u64, files: u64, allowed: &Allowed) -> String {
+    format!("{} of {} MiB, {} of {} files", mib(bytes), allowed.bytes / MIB, thousands(files), thousands(allowed.files))
+}
+
 fn mib(bytes: u64) -> String {
     // rounded up: never shown as what is allowed
     let tenths = bytes.saturating_mul(10).div_ceil(MIB);

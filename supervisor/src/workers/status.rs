@@ -174,6 +174,9 @@ pub struct WorkerStatus {
     pub violations: u64,
     /// The last of them.
     pub last_violation: Option<String>,
+    /// Files in the data directory, and everything else that has a name.
+    #[serde(default)]
+    pub data_files: u64,
     /// The limits in force.
     pub limits: Limits,
     /// Log lines it wrote too fast to be kept, since the daemon started.

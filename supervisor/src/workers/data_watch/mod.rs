@@ -204,11 +204,8 @@ impl Watched {
         if matches!(decision, Decision::Stop(_)) {
             return self.carry_out(decision, requests);
         }
-        let usage = match self.tree.usage() {
-            Ok(usage) => usage,
-            // our own lack of descriptors: what cannot be counted is not let go on
-            Err(_) => Usage::default(),
-        };
+        // where we lack descriptors ourselves: what cannot be counted does not go on
+        let usage = self.tree.usage().unwrap_or_default();
         let after = clock::now();
         let count = Count { usage, took: after.since(now), free: self.tree.free(), deletes: self.tree.deletes };
         let decision = self.quota.counted(after, &count);

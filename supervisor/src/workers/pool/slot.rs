@@ -420,6 +420,7 @@ impl Slot {
             warning: self.process.as_ref().and(self.budget.warning()).map(str::to_owned),
             data_dir: self.spec.data_dir.clone(),
             data_bytes: 0,
+            data_files: 0,
             sandbox: self.process.as_ref().map_or(SandboxLevel::None, Process::level),
             layers: self.layers(),
             allow_degraded: self.spec.missing_layers == MissingLayers::Accept,
