@@ -201,3 +201,37 @@ fn a_directory_over_a_quota_that_was_lowered_is_left_as_it_is() {
     daemon.wait_ready("filler");
     daemon.stop();
 }
+
+#[test]
+fn what_is_there_is_shown_and_cleared_from_the_command_line() {
+    let _alone = alone();
+    let (bed, mut daemon) = start("", &["small", "one"]);
+    daemon.answers("filler", 60);
+    let run = |arguments: &[&str]| {
+        let output = bed.run(&[&["plugin", "data", "filler"], arguments].concat());
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), text)
+    };
+    let (fine, text) = run(&[]);
+    assert!(fine && text.contains("0.1 of 64 MiB, 1 of 4,096 files") && text.contains("small.txt"), "{text}");
+    let (fine, text) = run(&["--clear", "--yes"]);
+    assert!(!fine && text.contains("is running") && text.contains("enabled = false"), "{text}");
+    assert!(data(&bed).join("small.txt").exists());
+    daemon.send(&[0x90, 61, 100]);
+    failed(&daemon);
+    let (fine, text) = run(&["--clear"]);
+    assert!(!fine && text.contains("--yes"), "nobody is there to be asked: {text}");
+    let (fine, text) = run(&["--clear", "--yes"]);
+    assert!(fine && text.contains("midimon worker restart filler"), "{text}");
+    assert_eq!(size(&data(&bed)).0, 0);
+    daemon.restart_worker("filler").expect("a worker that runs again");
+    daemon.answers("filler", 60);
+    daemon.stop();
+    // and without a daemon
+    let (fine, json) = run(&["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(fine && report["usage"]["bytes"] == 1000 && report["biggest"][0]["path"] == "small.txt", "{json}");
+    let (fine, json) = run(&["--clear", "--yes", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(fine && report["cleared"]["bytes"] == 1000 && report["usage"]["files"] == 0, "{json}");
+}
