@@ -154,6 +154,14 @@ pub const fn layer_of(exit: WorkerExit) -> Option<Layer> {
     }
 }
 
+/// What a worker's last line adds to the sentence of its exit code, which `why` begins with:
+/// `SENTENCE ([error] SENTENCE (the kernel does not have it))`.
+#[must_use]
+pub fn own_words(exit: WorkerExit, why: &str) -> &str {
+    let added = why.rsplit_once(exit.sentence()).and_then(|(_, rest)| rest.strip_prefix(" (")?.strip_suffix("))"));
+    added.unwrap_or(why)
+}
+
 /// Why a plugin is not started without a layer, and what to do about it.
 #[must_use]
 pub fn missing_text(layer: Layer, why: &str) -> String {
@@ -312,6 +320,15 @@ mod tests {
         layers.retain(|report| report.layer != Layer::Seccomp);
         let task = ProcStatus { seccomp: 0, seccomp_filters: 0, ..good() };
         assert_eq!(judge_lockdown(&[task], &layers, 0).unwrap().state, LayerState::Unavailable);
+    }
+
+    #[test]
+    fn a_workers_reason_is_told_once() {
+        let sentence = WorkerExit::Landlock.sentence();
+        let line = format!("{sentence} ([error] {sentence} (ABI (7) is odd (really)))");
+        assert_eq!(own_words(WorkerExit::Landlock, &line), "ABI (7) is odd (really)");
+        assert_eq!(own_words(WorkerExit::Landlock, sentence), sentence);
+        assert_eq!(own_words(WorkerExit::Landlock, "something else"), "something else");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::clock::Time;
 use crate::sys::syscalls::SystemCall;
 use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lifecycle::{Event as LifeEvent, State};
-use crate::workers::sandbox::{Flaw, layer_of, missing_text};
+use crate::workers::sandbox::{Flaw, layer_of, missing_text, own_words};
 use crate::workers::violations::MAX_DENIED;
 use midimon_shared::WorkerExit;
 use midimon_shared::protocol::Hello;
@@ -78,7 +78,7 @@ impl Slot {
     pub(super) fn ended_without_layer(&mut self, shared: &mut Shared, now: Time, exit: WorkerExit, why: &str) {
         let text = match (self.life.state(), layer_of(exit)) {
             // no code of the plugin has run: it is as it says
-            (State::Starting { .. }, Some(layer)) => missing_text(layer, why),
+            (State::Starting { .. }, Some(layer)) => missing_text(layer, own_words(exit, why)),
             // its threads may differ in their filters
             (State::Sandboxed { .. }, Some(_)) if exit == WorkerExit::Lockdown => why.to_owned(),
             _ => return,
