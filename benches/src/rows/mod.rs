@@ -1,5 +1,6 @@
 //! The rows, a file for each group of them.
 
+mod crowd;
 mod engine;
 mod idle;
 mod in_process;
@@ -20,7 +21,7 @@ use midimon_shared::Limits;
 pub type Measure = fn(Effort) -> Result<Vec<Bar>>;
 
 /// All groups, by the name `--only` takes.
-pub const GROUPS: [(&str, Measure); 12] = [
+pub const GROUPS: [(&str, Measure); 13] = [
     ("one-way", one_way::measure),
     ("round-trip", round_trip::measure),
     ("sandbox", sandbox::measure),
@@ -32,6 +33,7 @@ pub const GROUPS: [(&str, Measure); 12] = [
     ("idle", idle::measure),
     ("reload", reload::measure),
     ("million", million::measure),
+    ("crowd", crowd::measure),
     ("in-process", in_process::measure),
 ];
 
