@@ -11,6 +11,30 @@ pub const ABI_VERSION: u32 = 1;
 /// The exported symbol, with the NUL that `dlsym` wants.
 pub const PLUGIN_SYMBOL: &[u8] = b"midimon_plugin_v1\0";
 
+/// `MIDIMON_OK`.
+pub const OK: i32 = 0;
+/// `MIDIMON_E_NOT_GRANTED`.
+pub const E_NOT_GRANTED: i32 = -101;
+/// `MIDIMON_E_INVALID`.
+pub const E_INVALID: i32 = -102;
+/// `MIDIMON_E_TOO_MANY`.
+pub const E_TOO_MANY: i32 = -103;
+/// `MIDIMON_E_TIMED_OUT`.
+pub const E_TIMED_OUT: i32 = -104;
+/// `MIDIMON_E_FAILED`.
+pub const E_FAILED: i32 = -105;
+
+/// `MIDIMON_MOUSE_MOVE`.
+pub const MOUSE_MOVE: i32 = 1;
+/// `MIDIMON_MOUSE_SCROLL`.
+pub const MOUSE_SCROLL: i32 = 2;
+/// `MIDIMON_MOUSE_LEFT`.
+pub const MOUSE_LEFT: i32 = 3;
+/// `MIDIMON_MOUSE_MIDDLE`.
+pub const MOUSE_MIDDLE: i32 = 4;
+/// `MIDIMON_MOUSE_RIGHT`.
+pub const MOUSE_RIGHT: i32 = 5;
+
 /// Bytes kept of one `log` message.
 pub const MAX_LOG: usize = 4096;
 /// Bytes kept of a plugin's name.
@@ -50,6 +74,55 @@ pub struct Host {
     pub data_dir: unsafe extern "C" fn(host: *const Host) -> Str,
     pub answer: unsafe extern "C" fn(host: *const Host, text: Str),
     pub fail: unsafe extern "C" fn(host: *const Host, message: Str),
+    pub refusal: unsafe extern "C" fn(host: *const Host) -> Str,
+    pub connect: unsafe extern "C" fn(host: *const Host, target: Str, timeout_ms: u32, socket: *mut i32) -> i32,
+    pub datagram_send: unsafe extern "C" fn(host: *const Host, target: Str, payload: Bytes) -> i32,
+    pub datagram_receive:
+        unsafe extern "C" fn(host: *const Host, target: Str, timeout_ms: u32, payload: *mut Buffer) -> i32,
+    pub midi_send: unsafe extern "C" fn(host: *const Host, port: Str, message: Bytes) -> i32,
+    pub run: unsafe extern "C" fn(
+        host: *const Host,
+        program: Str,
+        arguments: *const Str,
+        argument_count: usize,
+        timeout_ms: u32,
+        output: *mut Output,
+    ) -> i32,
+    pub keystroke: unsafe extern "C" fn(host: *const Host, keys: Str) -> i32,
+    pub type_text: unsafe extern "C" fn(host: *const Host, text: Str) -> i32,
+    pub mouse: unsafe extern "C" fn(host: *const Host, what: i32, x: i32, y: i32) -> i32,
+    pub system_control: unsafe extern "C" fn(host: *const Host, what: i32) -> i32,
+    pub notify: unsafe extern "C" fn(host: *const Host, title: Str, body: Str) -> i32,
+}
+
+/// `midimon_bytes`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Bytes {
+    pub data: *const u8,
+    pub len: usize,
+}
+
+/// `midimon_buffer`.
+#[repr(C)]
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Buffer {
+    pub data: *mut u8,
+    pub capacity: usize,
+    pub len: usize,
+}
+
+/// `midimon_output`.
+#[repr(C)]
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Output {
+    pub struct_size: u32,
+    pub exit_code: i32,
+    pub out: Buffer,
+    pub err: Buffer,
 }
 
 /// `midimon_metadata`.

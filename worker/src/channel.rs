@@ -1,5 +1,6 @@
 //! A worker's side of the channel up to `Load`; from then on it belongs to [`crate::serve`].
 
+use crate::host::HostClient;
 use crate::sandbox::{code, descriptors::Descriptors};
 use crate::stop::Stop;
 use midimon_shared::pipe::{ReadEnd, ReceiveError, WriteEnd};
@@ -7,7 +8,9 @@ use midimon_shared::protocol::{CodeKind, Hello, Load, ProtocolRange};
 use midimon_shared::sandbox::LayerReport;
 use midimon_shared::{Command, Event, PluginId, WorkerExit};
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Both pipes and the request socket.
 #[derive(Debug)]
@@ -15,8 +18,27 @@ pub struct Channel {
     /// From the supervisor.
     pub commands: ReadEnd<Command>,
     /// To the supervisor.
-    pub events: WriteEnd<Event>,
-    requests: OwnedFd,
+    pub events: Arc<Events>,
+    requests: Arc<OwnedFd>,
+}
+
+/// The event pipe, for every thread of the process.
+#[derive(Debug)]
+pub struct Events {
+    pipe: WriteEnd<Event>,
+    /// A frame over `PIPE_BUF` is not written in one piece; another thread's must not come in between.
+    turn: Mutex<()>,
+}
+
+impl Events {
+    /// Sends an event, using `frame` as a buffer.
+    ///
+    /// # Errors
+    /// The supervisor does not read, or the event is over the frame limit.
+    pub fn send_with(&self, event: &Event, frame: &mut Vec<u8>) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pipe.send_with(event, frame)
+    }
 }
 
 impl Channel {
@@ -24,7 +46,14 @@ impl Channel {
     #[must_use]
     pub fn new(descriptors: Descriptors) -> Self {
         let Descriptors { commands, events, requests } = descriptors;
-        Self { commands: ReadEnd::new(commands), events: WriteEnd::new(events), requests }
+        let events = Events { pipe: WriteEnd::new(events), turn: Mutex::new(()) };
+        Self { commands: ReadEnd::new(commands), events: Arc::new(events), requests: Arc::new(requests) }
+    }
+
+    /// What asks the supervisor for things, once the code has come over the same socket.
+    #[must_use]
+    pub fn host(&self) -> HostClient {
+        HostClient::new(self.events.clone(), self.requests.clone())
     }
 
     /// Sends `Hello`: everything that had to be given up is given up.
@@ -41,7 +70,7 @@ impl Channel {
     /// # Errors
     /// The supervisor does not read.
     pub fn send(&self, event: &Event) -> Result<(), Stop> {
-        self.events.send(event).map_err(|error| Stop::new(WorkerExit::Events, error))
+        self.events.send_with(event, &mut Vec::with_capacity(64)).map_err(|error| Stop::new(WorkerExit::Events, error))
     }
 
     /// Waits for `Load` and the code that comes with it. `None` when the supervisor is gone or

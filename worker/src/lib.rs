@@ -7,6 +7,7 @@
 
 pub mod channel;
 pub mod compile;
+pub mod host;
 pub mod log;
 pub mod names;
 pub mod native;

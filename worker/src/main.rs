@@ -58,7 +58,7 @@ fn run() -> Result<(), Stop> {
     };
     // 7. The plugin's code runs from here on.
     let limits = load.limits;
-    let (plugin, ready) = match native::load(load, code) {
+    let (plugin, ready) = match native::load(load, code, channel.host()) {
         Ok(loaded) => loaded,
         Err(error) => {
             channel.send(&Event::LoadFailed { message: error.to_string() })?;

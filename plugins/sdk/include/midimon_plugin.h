@@ -50,6 +50,19 @@ extern "C" {
 /** Returned by init and handle when all went well. Every other value is an error of the plugin's own. */
 #define MIDIMON_OK 0
 
+/**
+ * What the functions of midimon_host return when they did not do what was asked.
+ * `refusal` says why in words. Later versions may add values: treat unknown
+ * negative ones as MIDIMON_E_FAILED.
+ */
+enum {
+    MIDIMON_E_NOT_GRANTED = -101, /**< the user has not granted it */
+    MIDIMON_E_INVALID = -102,     /**< the request makes no sense or is over a size limit */
+    MIDIMON_E_TOO_MANY = -103,    /**< too many, too fast: ask again later */
+    MIDIMON_E_TIMED_OUT = -104,   /**< it took longer than it may */
+    MIDIMON_E_FAILED = -105       /**< it was tried and did not work */
+};
+
 /** Put in front of `midimon_plugin_v1` so that it is exported with -fvisibility=hidden too. */
 #if defined(__GNUC__) || defined(__clang__)
 #define MIDIMON_EXPORT __attribute__((visibility("default")))
@@ -65,6 +78,60 @@ typedef struct midimon_str {
 
 /** Initialises a midimon_str from a string literal: `static const midimon_str name = MIDIMON_STR("echo");` */
 #define MIDIMON_STR(literal) {(literal), sizeof(literal) - 1}
+
+/** Bytes that midimon reads. `data` may be NULL when `len` is 0. */
+typedef struct midimon_bytes {
+    const uint8_t *data;
+    size_t len;
+} midimon_bytes;
+
+/**
+ * Room for bytes that midimon writes: at most `capacity` at `data`. `len` is set to
+ * how many there were; more than `capacity` means the rest was cut off.
+ */
+typedef struct midimon_buffer {
+    uint8_t *data;
+    size_t capacity;
+    size_t len;
+} midimon_buffer;
+
+/** What came of a program. Set the first field and both buffers' `data` and `capacity` before `run`. */
+typedef struct midimon_output {
+    /** sizeof(midimon_output) as the plugin was built. */
+    uint32_t struct_size;
+    /** Its exit code; 128 + the signal that ended it. */
+    int32_t exit_code;
+    /** What it wrote (24 KiB at most are kept). */
+    midimon_buffer out;
+    /** What it complained about (24 KiB at most are kept). */
+    midimon_buffer err;
+} midimon_output;
+
+/** What `mouse` does. */
+enum {
+    MIDIMON_MOUSE_MOVE = 1,   /**< x pixels to the right, y down; -32768 to 32767 */
+    MIDIMON_MOUSE_SCROLL = 2, /**< x notches to the right, y up; -128 to 127 */
+    MIDIMON_MOUSE_LEFT = 3,   /**< press and release the left button; x and y are 0 */
+    MIDIMON_MOUSE_MIDDLE = 4, /**< the middle one */
+    MIDIMON_MOUSE_RIGHT = 5   /**< the right one */
+};
+
+/** What `system_control` does. */
+enum {
+    MIDIMON_SYSTEM_VOLUME_UP = 1,
+    MIDIMON_SYSTEM_VOLUME_DOWN = 2,
+    MIDIMON_SYSTEM_MUTE = 3,
+    MIDIMON_SYSTEM_PLAY_PAUSE = 4,
+    MIDIMON_SYSTEM_STOP = 5,
+    MIDIMON_SYSTEM_NEXT = 6,
+    MIDIMON_SYSTEM_PREVIOUS = 7,
+    MIDIMON_SYSTEM_BRIGHTNESS_UP = 8,
+    MIDIMON_SYSTEM_BRIGHTNESS_DOWN = 9
+};
+
+/** Whether this midimon has a function of midimon_host: `if (MIDIMON_HAS(host, connect)) …` */
+#define MIDIMON_HAS(host, function) \
+    ((host)->struct_size >= offsetof(midimon_host, function) + sizeof((host)->function))
 
 /** How much a log line matters. */
 enum {
@@ -122,6 +189,82 @@ struct midimon_host {
      * does nothing.
      */
     void (*fail)(const midimon_host *host, midimon_str message);
+
+    /*
+     * What follows asks the supervisor for something outside the sandbox. Each needs
+     * its grant, is checked when it is asked for, and is written to the plugin's
+     * audit log. From any thread; requests of several threads take turns, one at a
+     * time. They return MIDIMON_OK or a MIDIMON_E_*. A request counts as part of the
+     * call it is made in: the call's deadline (5 s by default) goes on.
+     *
+     * Earlier versions of midimon end their table here: a plugin that is to run on
+     * those too asks MIDIMON_HAS first.
+     */
+
+    /**
+     * Why this thread's last request was refused; empty when it was not. The text is
+     * valid until the thread's next request.
+     */
+    midimon_str (*refusal)(const midimon_host *host);
+
+    /**
+     * Connects by TCP. `target` is `host:port` as granted (`network:HOST:PORT`); only
+     * public addresses unless the grant names the address itself, or `localhost`.
+     * `timeout_ms` is at most 30000, 0 means that. On success `*socket` is a connected,
+     * blocking descriptor that the plugin owns: read, write, shutdown and close it.
+     */
+    int32_t (*connect)(const midimon_host *host, midimon_str target, uint32_t timeout_ms, int32_t *socket);
+
+    /**
+     * Sends a datagram of at most 8192 bytes to `host:port` as granted
+     * (`network:udp:HOST:PORT`). A plugin can use four such targets.
+     */
+    int32_t (*datagram_send)(const midimon_host *host, midimon_str target, midimon_bytes payload);
+
+    /**
+     * Waits for a datagram from `host:port` as granted (`network:udp:HOST:PORT`), at
+     * most `timeout_ms` (30000 at most; 0 does not wait): MIDIMON_E_TIMED_OUT when
+     * none came.
+     */
+    int32_t (*datagram_receive)(const midimon_host *host, midimon_str target, uint32_t timeout_ms,
+                                midimon_buffer *payload);
+
+    /**
+     * Sends one MIDI message to an output as granted (`midi:PORT`): a channel message
+     * or one whole SysEx of at most 1024 bytes. Returns when it is queued. Notes left
+     * on are switched off when the plugin's process ends.
+     */
+    int32_t (*midi_send)(const midimon_host *host, midimon_str port, midimon_bytes message);
+
+    /**
+     * Runs a program as granted (`subprocess:PROGRAM`), without a shell, input or
+     * environment, and waits for its end, at most `timeout_ms` (30000 at most, 0 means
+     * that); then it is killed with all it started. At most 64 arguments of 16384 bytes
+     * together; the program's name is not one of them. `output` may be NULL.
+     */
+    int32_t (*run)(const midimon_host *host, midimon_str program, const midimon_str *arguments,
+                   size_t argument_count, uint32_t timeout_ms, midimon_output *output);
+
+    /**
+     * Presses and releases keys, as in a mapping: `ctrl+shift+p`. Grant `input`. This
+     * and the next three return when it is queued.
+     */
+    int32_t (*keystroke)(const midimon_host *host, midimon_str keys);
+
+    /** Types a text of at most 1024 bytes. Grant `input`. */
+    int32_t (*type_text)(const midimon_host *host, midimon_str text);
+
+    /** Uses the mouse; `what` is a MIDIMON_MOUSE_*. Grant `input`. */
+    int32_t (*mouse)(const midimon_host *host, int32_t what, int32_t x, int32_t y);
+
+    /** Volume, media, brightness; `what` is a MIDIMON_SYSTEM_*. Grant `system-control`. */
+    int32_t (*system_control)(const midimon_host *host, int32_t what);
+
+    /**
+     * Shows a notification: a title of at most 80 bytes, behind the plugin's id, and a
+     * body of at most 1024. Needs no grant; about one a second.
+     */
+    int32_t (*notify)(const midimon_host *host, midimon_str title, midimon_str body);
 };
 
 /** What a plugin says it is. Filled in by describe; the texts must stay valid until shutdown returns. */

@@ -8,6 +8,17 @@ use std::ffi::{c_char, c_void};
 pub const ABI_VERSION: u32 = 1;
 pub const OK: i32 = 0;
 
+pub const E_NOT_GRANTED: i32 = -101;
+pub const E_INVALID: i32 = -102;
+pub const E_TOO_MANY: i32 = -103;
+pub const E_TIMED_OUT: i32 = -104;
+pub const E_FAILED: i32 = -105;
+pub const MOUSE_MOVE: i32 = 1;
+pub const MOUSE_SCROLL: i32 = 2;
+pub const MOUSE_LEFT: i32 = 3;
+pub const MOUSE_MIDDLE: i32 = 4;
+pub const MOUSE_RIGHT: i32 = 5;
+
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Str {
@@ -45,6 +56,50 @@ pub struct Host {
     pub data_dir: unsafe extern "C" fn(host: *const Host) -> Str,
     pub answer: unsafe extern "C" fn(host: *const Host, text: Str),
     pub fail: unsafe extern "C" fn(host: *const Host, message: Str),
+    // an earlier midimon's table ends here: look at `struct_size` first
+    pub refusal: unsafe extern "C" fn(host: *const Host) -> Str,
+    pub connect: unsafe extern "C" fn(host: *const Host, target: Str, timeout_ms: u32, socket: *mut i32) -> i32,
+    pub datagram_send: unsafe extern "C" fn(host: *const Host, target: Str, payload: Bytes) -> i32,
+    pub datagram_receive:
+        unsafe extern "C" fn(host: *const Host, target: Str, timeout_ms: u32, payload: *mut Buffer) -> i32,
+    pub midi_send: unsafe extern "C" fn(host: *const Host, port: Str, message: Bytes) -> i32,
+    pub run: unsafe extern "C" fn(
+        host: *const Host,
+        program: Str,
+        arguments: *const Str,
+        argument_count: usize,
+        timeout_ms: u32,
+        output: *mut Output,
+    ) -> i32,
+    pub keystroke: unsafe extern "C" fn(host: *const Host, keys: Str) -> i32,
+    pub type_text: unsafe extern "C" fn(host: *const Host, text: Str) -> i32,
+    pub mouse: unsafe extern "C" fn(host: *const Host, what: i32, x: i32, y: i32) -> i32,
+    pub system_control: unsafe extern "C" fn(host: *const Host, what: i32) -> i32,
+    pub notify: unsafe extern "C" fn(host: *const Host, title: Str, body: Str) -> i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes {
+    pub data: *const u8,
+    pub len: usize,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub struct Buffer {
+    pub data: *mut u8,
+    pub capacity: usize,
+    pub len: usize,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub struct Output {
+    pub struct_size: u32,
+    pub exit_code: i32,
+    pub out: Buffer,
+    pub err: Buffer,
 }
 
 #[repr(C)]

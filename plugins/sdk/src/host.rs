@@ -19,8 +19,8 @@ pub struct Host {
     table: *const ffi::Host,
 }
 
-// SAFETY: the header says of `log` and `data_dir`: from any thread; the table
-// itself never changes. `answer` and `fail` are not reachable through a `Host`.
+// SAFETY: the header says of `log`, `data_dir` and the requests: from any thread; the
+// table itself never changes. `answer` and `fail` are not reachable through a `Host`.
 unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
@@ -45,6 +45,11 @@ impl Host {
         // and copied here.
         let path = unsafe { ((*self.table).data_dir)(self.table).get() };
         (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
+    /// The table. An earlier midimon's ends after `fail`: look at `struct_size` before reading further.
+    pub(crate) const fn table(&self) -> *const ffi::Host {
+        self.table
     }
 
     pub(crate) fn answer(&self, text: &str) {

@@ -39,11 +39,13 @@ mod call;
 mod export;
 pub mod ffi;
 mod host;
+mod request;
 
 pub use call::{Context, Params, Trigger};
 #[doc(hidden)]
 pub use export::Table;
 pub use host::{Host, Level};
+pub use request::{HostError, Mouse, Ran, Refusal, System};
 
 use std::fmt::Display;
 

@@ -2,9 +2,14 @@
 
 #![allow(clippy::undocumented_unsafe_blocks)] // the test keeps the promises of the header by playing both sides
 
-use midimon_plugin::{Context, Error, Host, Level, Metadata, Outcome, Params, Plugin, Table, Trigger, ffi};
+use midimon_plugin::{
+    Context, Error, Host, Level, Metadata, Mouse, Outcome, Params, Plugin, System, Table, Trigger, ffi,
+};
 use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::os::fd::IntoRawFd;
 use std::ptr;
+use std::time::Duration;
 
 #[derive(Default)]
 struct Probe {
@@ -48,11 +53,37 @@ impl Plugin for Probe {
                 params.parse::<Fade>()?.fade,
             ))),
             "where" => Ok(Outcome::answer(format!("{:?}", self.host.and_then(|host| host.data_dir())))),
+            "ask" => Ok(Outcome::answer(self.host.map_or(String::new(), ask))),
             "panic" => panic!("call {}", self.calls),
             "quiet" if context.trigger == Trigger::Manual => Ok(Outcome::ok()),
             _ => Err(Error::unknown_action(action)),
         }
     }
+}
+
+fn ask(host: Host) -> String {
+    let mut said = Vec::new();
+    let timeout = Duration::from_millis(1500);
+    match host.connect("granted:1", timeout) {
+        Ok(mut stream) => {
+            let mut bytes = [0; 5];
+            stream.read_exact(&mut bytes).unwrap();
+            said.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Err(error) => return format!("{:?}: {error}", error.kind()),
+    }
+    said.push(format!("{:?}", host.connect("other:1", timeout).unwrap_err()));
+    said.push(format!("{:?}", host.datagram_send("a:1", b"xyz")));
+    said.push(format!("{:?}", host.datagram_receive("a:1", timeout).map(|bytes| bytes.len())));
+    said.push(format!("{:?}", host.midi_send("p", &[0x90, 1, 1]).map_err(|error| error.kind())));
+    let ran = host.run("tool", &["a", "b c"], timeout).unwrap();
+    said.push(format!("{} {} {}", ran.code, String::from_utf8_lossy(&ran.stdout), ran.stderr.len()));
+    said.push(format!("{:?}", host.keystroke("a").map_err(|error| error.kind())));
+    said.push(format!("{:?}", host.mouse(Mouse::Scroll(-1, 2))));
+    said.push(format!("{:?}", host.system(System::BrightnessDown)));
+    said.push(format!("{:?}", host.system(System::Mute).map_err(|error| error.kind())));
+    said.push(format!("{:?}", host.notify("t", "b")));
+    said.join("; ")
 }
 
 #[derive(Default, Debug)]
@@ -84,6 +115,60 @@ unsafe extern "C" fn fail(_: *const ffi::Host, message: ffi::Str) {
     SAID.with_borrow_mut(|said| said.fail = Some(message));
 }
 
+unsafe extern "C" fn refusal(_: *const ffi::Host) -> ffi::Str {
+    ffi::Str::new("not here")
+}
+unsafe extern "C" fn connect(_: *const ffi::Host, target: ffi::Str, timeout_ms: u32, socket: *mut i32) -> i32 {
+    if unsafe { target.get() } != "granted:1" || timeout_ms != 1500 {
+        return ffi::E_NOT_GRANTED;
+    }
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    std::thread::spawn(move || (&ours).write_all(b"hello").unwrap());
+    unsafe { *socket = theirs.into_raw_fd() };
+    ffi::OK
+}
+unsafe extern "C" fn datagram_send(_: *const ffi::Host, _: ffi::Str, payload: ffi::Bytes) -> i32 {
+    if payload.len == 3 { ffi::OK } else { ffi::E_INVALID }
+}
+unsafe extern "C" fn datagram_receive(_: *const ffi::Host, _: ffi::Str, _: u32, payload: *mut ffi::Buffer) -> i32 {
+    let payload = unsafe { &mut *payload };
+    unsafe { payload.data.copy_from(b"pong".as_ptr(), 4) };
+    payload.len = 4;
+    ffi::OK
+}
+unsafe extern "C" fn midi_send(_: *const ffi::Host, _: ffi::Str, _: ffi::Bytes) -> i32 {
+    ffi::E_TOO_MANY
+}
+unsafe extern "C" fn run(
+    _: *const ffi::Host,
+    program: ffi::Str,
+    arguments: *const ffi::Str,
+    count: usize,
+    _: u32,
+    output: *mut ffi::Output,
+) -> i32 {
+    let arguments = unsafe { std::slice::from_raw_parts(arguments, count) };
+    let words: Vec<&str> = [program].iter().chain(arguments).map(|text| unsafe { text.get() }).collect();
+    let said = words.join(" ");
+    let output = unsafe { &mut *output };
+    output.exit_code = 3;
+    unsafe { output.out.data.copy_from(said.as_ptr(), said.len()) };
+    output.out.len = said.len();
+    ffi::OK
+}
+unsafe extern "C" fn text_alone(_: *const ffi::Host, _: ffi::Str) -> i32 {
+    ffi::E_TIMED_OUT
+}
+unsafe extern "C" fn mouse(_: *const ffi::Host, what: i32, x: i32, y: i32) -> i32 {
+    if (what, x, y) == (ffi::MOUSE_SCROLL, -1, 2) { ffi::OK } else { ffi::E_FAILED }
+}
+unsafe extern "C" fn system_control(_: *const ffi::Host, what: i32) -> i32 {
+    if what == 9 { ffi::OK } else { -9999 }
+}
+unsafe extern "C" fn notify(_: *const ffi::Host, _: ffi::Str, _: ffi::Str) -> i32 {
+    ffi::OK
+}
+
 static HOST: ffi::Host = ffi::Host {
     struct_size: size_of::<ffi::Host>() as u32,
     abi_version: ffi::ABI_VERSION,
@@ -91,13 +176,31 @@ static HOST: ffi::Host = ffi::Host {
     data_dir,
     answer,
     fail,
+    refusal,
+    connect,
+    datagram_send,
+    datagram_receive,
+    midi_send,
+    run,
+    keystroke: text_alone,
+    type_text: text_alone,
+    mouse,
+    system_control,
+    notify,
 };
+
+/// As midimon 0.1.0 had it: nothing after `fail` may be read.
+static OLD_HOST: ffi::Host = ffi::Host { struct_size: std::mem::offset_of!(ffi::Host, refusal) as u32, ..HOST };
 
 const TABLE: ffi::Plugin = Table::<Probe>::TABLE;
 
 fn start() -> *mut std::ffi::c_void {
+    start_on(&HOST)
+}
+
+fn start_on(host: &'static ffi::Host) -> *mut std::ffi::c_void {
     let mut state = ptr::null_mut();
-    assert_eq!(unsafe { (TABLE.init)(&HOST, ffi::Str::new("{}"), &mut state) }, ffi::OK);
+    assert_eq!(unsafe { (TABLE.init)(host, ffi::Str::new("{}"), &mut state) }, ffi::OK);
     assert!(!state.is_null());
     state
 }
@@ -143,6 +246,26 @@ fn a_plugin_is_told_everything_and_its_answer_arrives() {
     assert_eq!(said().answer.as_deref(), Some(r#"Some("/data")"#));
     assert_eq!(call(state, "quiet"), ffi::OK);
     assert_eq!(said().answer, None);
+    unsafe { (TABLE.shutdown)(state) };
+}
+
+#[test]
+fn requests_go_through_the_table_and_their_refusals_come_back_as_errors() {
+    let state = start();
+    assert_eq!(call(state, "ask"), ffi::OK);
+    let expected = r#"hello; HostError { kind: NotGranted, message: "not here" }; Ok(()); Ok(4); Err(TooMany); 3 tool a b c 0; Err(TimedOut); Ok(()); Ok(()); Err(Failed); Ok(())"#;
+    assert_eq!(said().answer.as_deref(), Some(expected));
+    unsafe { (TABLE.shutdown)(state) };
+}
+
+#[test]
+fn on_an_older_midimon_a_request_is_an_error_and_the_rest_works() {
+    let state = start_on(&OLD_HOST);
+    assert_eq!(call(state, "ask"), ffi::OK);
+    let words = "Unsupported: this midimon is too old: it cannot do that for plugins";
+    assert_eq!(said().answer.as_deref(), Some(words));
+    assert_eq!(call(state, "where"), ffi::OK);
+    assert_eq!(said().answer.as_deref(), Some(r#"Some("/data")"#));
     unsafe { (TABLE.shutdown)(state) };
 }
 

@@ -1,6 +1,6 @@
 //! The Rust and the C side of the interface are the same, byte for byte.
 
-use midimon_plugin::ffi::{Call, Context, Host, Metadata, Parameter, Plugin, Str};
+use midimon_plugin::ffi::{self, Buffer, Bytes, Call, Context, Host, Metadata, Output, Parameter, Plugin, Str};
 use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::process::Command;
@@ -15,7 +15,31 @@ macro_rules! layout {
 fn every_field_lies_where_the_header_has_it() {
     let layouts = [
         layout!("midimon_str", Str { data, len }),
-        layout!("midimon_host", Host { struct_size, abi_version, log, data_dir, answer, fail }),
+        layout!(
+            "midimon_host",
+            Host {
+                struct_size,
+                abi_version,
+                log,
+                data_dir,
+                answer,
+                fail,
+                refusal,
+                connect,
+                datagram_send,
+                datagram_receive,
+                midi_send,
+                run,
+                keystroke,
+                type_text,
+                mouse,
+                system_control,
+                notify
+            }
+        ),
+        layout!("midimon_bytes", Bytes { data, len }),
+        layout!("midimon_buffer", Buffer { data, capacity, len }),
+        layout!("midimon_output", Output { struct_size, exit_code, out, err }),
         layout!("midimon_metadata", Metadata { struct_size, reserved, name, version, description }),
         layout!(
             "midimon_context",
@@ -44,6 +68,20 @@ fn every_field_lies_where_the_header_has_it() {
     let mut source = String::from("#include <midimon_plugin.h>\n#define SAME(a, b) _Static_assert((a) == (b), #a)\n");
     writeln!(source, "SAME(MIDIMON_ABI_VERSION, {});", midimon_plugin::ffi::ABI_VERSION).unwrap();
     writeln!(source, "SAME(MIDIMON_OK, {});", midimon_plugin::ffi::OK).unwrap();
+    for (name, value) in [
+        ("E_NOT_GRANTED", ffi::E_NOT_GRANTED),
+        ("E_INVALID", ffi::E_INVALID),
+        ("E_TOO_MANY", ffi::E_TOO_MANY),
+        ("E_TIMED_OUT", ffi::E_TIMED_OUT),
+        ("E_FAILED", ffi::E_FAILED),
+        ("MOUSE_MOVE", ffi::MOUSE_MOVE),
+        ("MOUSE_SCROLL", ffi::MOUSE_SCROLL),
+        ("MOUSE_LEFT", ffi::MOUSE_LEFT),
+        ("MOUSE_MIDDLE", ffi::MOUSE_MIDDLE),
+        ("MOUSE_RIGHT", ffi::MOUSE_RIGHT),
+    ] {
+        writeln!(source, "SAME(MIDIMON_{name}, {value});").unwrap();
+    }
     for (name, size, fields) in layouts {
         writeln!(source, "SAME(sizeof({name}), {size});").unwrap();
         for (field, offset) in fields {

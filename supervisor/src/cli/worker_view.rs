@@ -282,6 +282,7 @@ pub(super) const fn colour(state: WorkerState) -> Colour {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::workers::broker::allowance::RequestCounts;
     use crate::workers::status::{CallCounts, LatencySummary};
     use midimon_shared::Limits;
     use midimon_shared::sandbox::{Layer, LayerReport, LayerState, SandboxLevel};
@@ -323,6 +324,9 @@ pub(super) mod tests {
             last_violation: None,
             limits: Limits::default(),
             log_dropped: 0,
+            grants: Vec::new(),
+            not_granted: Vec::new(),
+            requests: RequestCounts::default(),
             log_tail: Vec::new(),
         }
     }

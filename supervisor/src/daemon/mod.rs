@@ -144,6 +144,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         state: Some(home.state_dir()),
         report_only: options.report_only.clone(),
         cgroups: true,
+        effects: None,
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));

@@ -1,5 +1,6 @@
 //! Starting a program with exactly the descriptors it is given.
 
+use super::inherit::close_others_on_exec;
 use super::pidfd::PidFd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -56,6 +57,21 @@ pub enum SpawnError {
 /// # Errors
 /// See [`SpawnError`].
 pub fn spawn(spec: SpawnSpec) -> Result<Child, SpawnError> {
+    start(spec, &[])
+}
+
+/// As [`spawn`] for a program that is not ours: with these variables (`NAME=value`)
+/// as its environment, and without what libraries left open in us.
+///
+/// # Errors
+/// See [`SpawnError`].
+pub fn spawn_foreign(spec: SpawnSpec, environment: &[String]) -> Result<Child, SpawnError> {
+    close_others_on_exec();
+    let environment = environment.iter().map(|text| CString::new(text.as_str())).collect::<Result<Vec<_>, _>>()?;
+    start(spec, &environment)
+}
+
+fn start(spec: SpawnSpec, environment: &[CString]) -> Result<Child, SpawnError> {
     let program = CString::new(spec.program.as_os_str().as_bytes())?;
     let mut arguments = vec![program.clone()];
     for argument in spec.arguments {
@@ -64,8 +80,7 @@ pub fn spawn(spec: SpawnSpec) -> Result<Child, SpawnError> {
     let at_descriptors = |source| SpawnError::Descriptors { program: spec.program.clone(), source };
     let (actions, sources) = file_actions(&spec.descriptors).map_err(at_descriptors)?;
     let attributes = attributes().map_err(at_descriptors)?;
-    let environment: [CString; 0] = [];
-    let pid = posix_spawn(program.as_c_str(), &actions, &attributes, &arguments, &environment)
+    let pid = posix_spawn(program.as_c_str(), &actions, &attributes, &arguments, environment)
         .map_err(|source| SpawnError::Spawn { program: spec.program.clone(), source })?;
     drop(sources);
     let pidfd = PidFd::open(pid).map_err(|source| {

@@ -26,10 +26,12 @@ pub use error::{CallError, LoadError, ManagerError};
 pub use loading::{Loading, Problem};
 
 use super::bindings::{self, BindError, BindSpec};
+use super::broker::Broker;
+use super::broker::effects::Effects;
 use super::cgroup::Cgroups;
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
-use super::pool::{Pool, Request, Requests, STOPPING};
+use super::pool::{Parts, Pool, Request, Requests, STOPPING};
 use super::prepare::Prepare;
 use super::quarantine::Quarantine;
 use super::ring::{CallEnd, Route};
@@ -77,6 +79,9 @@ pub struct ManagerOptions {
     /// Whether this process may move to another control group, so that each worker can have
     /// one of its own; see [`super::cgroup`].
     pub cgroups: bool,
+    /// What plugins that are allowed to can have done with keys, MIDI outputs and the
+    /// desktop; `None` refuses it.
+    pub effects: Option<Arc<dyn Effects>>,
     /// Where answers and state changes are published.
     pub monitor: Arc<Monitor>,
 }
@@ -91,6 +96,7 @@ impl ManagerOptions {
             data: data.into(),
             logs: None,
             audit: None,
+            effects: None,
             state: None,
             compiled: None,
             report_only: BTreeSet::new(),
@@ -190,7 +196,10 @@ impl PluginManager {
         let quarantine = Quarantine::open(options.state.as_deref());
         let logs = options.logs.map(LogFiles::start).transpose().map_err(ManagerError::Thread)?;
         let audit = options.audit.map(Audit::start).transpose().map_err(ManagerError::Audit)?.unwrap_or_default();
-        let (pool, requests) = Pool::new(spawner, cgroups, programs, quarantine, logs, audit.clone(), options.monitor)?;
+        let broker = Broker::new(options.effects, options.data);
+        let monitor = options.monitor;
+        let parts = Parts { spawner, cgroups, programs, quarantine, logs, audit: audit.clone(), broker, monitor };
+        let (pool, requests) = Pool::new(parts)?;
         let plugins = Plugins::of(options.plugins);
         let manager = Self {
             requests,

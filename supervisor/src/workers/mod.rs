@@ -8,6 +8,7 @@
 //! what it decides comes from the pure [`lifecycle`] and [`ring`].
 
 pub mod bindings;
+pub mod broker;
 pub mod budget;
 pub mod cause;
 pub mod cgroup;

@@ -111,7 +111,8 @@ impl Prepare {
                 .map_err(|source| PrepareError::Compile { path: found.code_path(), source })?,
         };
         let grants = policy.grants.effective(manifest);
-        for missing in policy.grants.missing(manifest) {
+        let not_granted = policy.grants.missing(manifest);
+        for missing in &not_granted {
             tracing::info!("{} asks for '{missing}', which is not granted", manifest.id);
         }
         let data_dir = if grants.allows(CapabilityKind::Filesystem) {
@@ -132,6 +133,8 @@ impl Prepare {
             code,
             data_dir,
             settings: "{}".to_owned(),
+            grants: grants.clone(),
+            not_granted,
             limits,
             violations: self.violations(&manifest.id, Origin::Dev)?,
             missing_layers: if policy.allow_degraded { MissingLayers::Accept } else { MissingLayers::Refuse },

@@ -1,7 +1,8 @@
 //! What a worker is to run, ready to be started at any moment.
 
 use super::status::{Origin, PluginKind};
-use crate::plugins::SealedCode;
+use crate::plugins::{Grants, SealedCode};
+use midimon_shared::capability::Capability;
 use midimon_shared::protocol::{CodeKind, Load};
 use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{Limits, PluginId};
@@ -29,6 +30,10 @@ pub struct PluginSpec {
     pub data_dir: Option<PathBuf>,
     /// Its settings, a JSON object.
     pub settings: String,
+    /// What it may do: asked for and granted.
+    pub grants: Grants,
+    /// What it asks for and is not granted.
+    pub not_granted: Vec<Capability>,
     /// The limits in force.
     pub limits: Limits,
     /// What a forbidden system call does to it.

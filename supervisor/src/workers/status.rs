@@ -1,5 +1,6 @@
 //! What can be said about a worker, for people and programs.
 
+use super::broker::allowance::RequestCounts;
 use midimon_shared::sandbox::{LayerReport, SandboxLevel};
 use midimon_shared::{Limits, PluginId};
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,15 @@ pub struct WorkerStatus {
     pub limits: Limits,
     /// Log lines it wrote too fast to be kept, since the daemon started.
     pub log_dropped: u64,
+    /// What it may do, as the configuration writes it.
+    #[serde(default)]
+    pub grants: Vec<String>,
+    /// What it asks for and may not do.
+    #[serde(default)]
+    pub not_granted: Vec<String>,
+    /// What became of its requests to the supervisor.
+    #[serde(default)]
+    pub requests: RequestCounts,
     /// Its last log lines, newest last.
     pub log_tail: Vec<String>,
 }

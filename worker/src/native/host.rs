@@ -1,6 +1,7 @@
 //! What the worker does for a native plugin: the functions behind `midimon_host`.
 
-use super::{MAX_TEXT, copy};
+use super::{MAX_TEXT, calls, copy};
+use crate::host::HostClient;
 use crate::log::{self, Level};
 use midimon_shared::abi::{ABI_VERSION, Host, MAX_LOG, Str};
 use std::cell::{Cell, RefCell};
@@ -25,8 +26,9 @@ pub struct HostTable {
     table: Host,
     /// Written once; may be read from any thread.
     data_dir: String,
+    client: HostClient,
     thread: ThreadId,
-    // Touched on `thread` alone, which every function but `log` and `data_dir` checks.
+    // Touched on `thread` alone, which `answer` and `fail` check.
     phase: Cell<Phase>,
     answer: RefCell<Option<String>>,
     failure: RefCell<String>,
@@ -34,7 +36,7 @@ pub struct HostTable {
 
 impl HostTable {
     /// For the plugin that will be called on this thread; an empty `data_dir` means none.
-    pub fn new(data_dir: String) -> Box<Self> {
+    pub fn new(data_dir: String, client: HostClient) -> Box<Self> {
         let table = Host {
             struct_size: size_of::<Host>() as u32,
             abi_version: ABI_VERSION,
@@ -42,15 +44,32 @@ impl HostTable {
             data_dir: directory,
             answer,
             fail,
+            refusal: calls::refusal,
+            connect: calls::connect,
+            datagram_send: calls::datagram_send,
+            datagram_receive: calls::datagram_receive,
+            midi_send: calls::midi_send,
+            run: calls::run,
+            keystroke: calls::keystroke,
+            type_text: calls::type_text,
+            mouse: calls::mouse,
+            system_control: calls::system_control,
+            notify: calls::notify,
         };
         Box::new(Self {
             table,
             data_dir,
+            client,
             thread: thread::current().id(),
             phase: Cell::new(Phase::Idle),
             answer: RefCell::new(None),
             failure: RefCell::new(String::new()),
         })
+    }
+
+    /// What asks the supervisor; for any thread.
+    pub const fn client(&self) -> &HostClient {
+        &self.client
     }
 
     /// What to hand to the plugin. Valid as long as the box lives.
@@ -78,7 +97,7 @@ impl HostTable {
 
 /// # Safety
 /// `host` is null or what [`HostTable::as_ptr`] gave.
-unsafe fn table<'a>(host: *const Host) -> Option<&'a HostTable> {
+pub unsafe fn table<'a>(host: *const Host) -> Option<&'a HostTable> {
     // SAFETY: the box behind it lives until the process ends.
     unsafe { host.cast::<HostTable>().as_ref() }
 }

@@ -1,10 +1,12 @@
 //! Native plugins: shared libraries with the C interface of `midimon_plugin.h`.
 #![allow(unsafe_code)] // calls into C
 
+mod calls;
 mod elf;
 mod host;
 mod library;
 
+use crate::host::HostClient;
 use crate::log::bounded;
 use crate::names::NameTable;
 use crate::params::Params;
@@ -42,10 +44,10 @@ pub struct NativeBinding {
 ///
 /// # Errors
 /// See [`LoadError`]: each says what is wrong with the file.
-pub fn load(load: Load, code: File) -> Result<(NativePlugin, Ready), LoadError> {
+pub fn load(load: Load, code: File, client: HostClient) -> Result<(NativePlugin, Ready), LoadError> {
     let library = Library::open(code)?;
     let ready = describe(&library);
-    let host = HostTable::new(load.data_dir.unwrap_or_default());
+    let host = HostTable::new(load.data_dir.unwrap_or_default(), client);
     let mut state = std::ptr::null_mut();
     let settings = if load.settings.is_empty() { "{}" } else { &load.settings };
     host.enter(Phase::Init);

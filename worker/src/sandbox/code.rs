@@ -1,40 +1,23 @@
 //! The plugin's code: one sealed memfd, so that what was checked is what runs.
 
+use super::passed;
 use crate::stop::Stop;
 use midimon_shared::WorkerExit;
-use nix::cmsg_space;
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::fs::File;
-use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 /// Takes one message with one descriptor from the request socket; `None` when it is closed.
 ///
 /// # Errors
 /// No descriptor, more than one, or not a sealed memfd.
 pub fn receive(socket: &OwnedFd) -> Result<Option<File>, Stop> {
-    let mut space = cmsg_space!([RawFd; 4]);
     let mut byte = [0u8; 1];
-    let mut slices = [IoSliceMut::new(&mut byte)];
-    let received = loop {
-        match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
-            result => break result.map_err(Stop::during(WorkerExit::Code, "recvmsg"))?,
-        }
-    };
+    let received = passed::receive(socket, &mut byte).map_err(Stop::during(WorkerExit::Code, "recvmsg"))?;
     if received.bytes == 0 {
         return Ok(None);
     }
-    let mut descriptors = Vec::new();
-    for message in received.cmsgs().map_err(Stop::during(WorkerExit::Code, "control message"))? {
-        if let ControlMessageOwned::ScmRights(numbers) = message {
-            // SAFETY: the kernel has just made these descriptors for this process; nothing else knows them.
-            descriptors.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
-        }
-    }
-    let [code]: [OwnedFd; 1] = descriptors.try_into().map_err(|all: Vec<_>| {
+    let [code]: [OwnedFd; 1] = received.descriptors.try_into().map_err(|all: Vec<_>| {
         Stop::new(WorkerExit::Code, format!("{} descriptors came with Load, not one", all.len()))
     })?;
     sealed(code).map(Some)

@@ -13,6 +13,7 @@ pub mod landlock;
 pub mod leave;
 pub mod lifeline;
 pub mod limits;
+pub mod passed;
 pub mod priority;
 pub mod privileges;
 pub mod seccomp;

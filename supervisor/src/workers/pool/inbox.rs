@@ -110,7 +110,7 @@ impl Slot {
                 let path = self.spec.code_path.display(); // what cannot work as it is lies there
                 self.step(shared, now, LifeEvent::LoadFailed(format!("{path}: {message}")));
             }
-            Event::Request(_) => self.violation("a request, and there is no broker yet"),
+            Event::Request(request) => self.requested(shared, now, request),
             Event::Denied { number } => self.denied(shared, now, number),
             Event::OutOfMemory { requested } => {
                 let before = self.process.as_mut().and_then(|process| process.out_of_memory.replace(requested));
@@ -232,7 +232,7 @@ impl Slot {
         });
     }
 
-    /// Nothing belongs there yet: host requests come with the broker.
+    /// Nothing ever comes from there: requests are events, only answers go over this socket.
     pub fn read_request(&mut self, shared: &mut Shared, hung_up: bool) {
         let Some(process) = &self.process else { return };
         let _ = shared.epoll.delete(process.requests.as_fd());
@@ -254,6 +254,8 @@ impl Slot {
             // somebody else took its status; it has ended all the same
             Err(error) => EndCause::Unknown(error.to_string()),
         };
+        // before its pipe is emptied: nobody waits for what it still asks for
+        self.desk.close(shared.broker.effects());
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };
         shared.data.end(self.token());

@@ -7,8 +7,10 @@ mod alarm;
 mod guard;
 mod inbox;
 mod look;
+mod requests;
 mod slot;
 
+use super::broker::{Broker, Outcome};
 use super::cause::EndCause;
 use super::cgroup::Cgroups;
 use super::data_watch::{DataTree, DataWatcher};
@@ -67,6 +69,8 @@ pub(super) enum Request {
     NotSpawned { token: Token, cause: EndCause },
     /// A worker's data directory is over its quota, and it is frozen.
     OverQuota { token: Token, figures: String },
+    /// What a plugin asked for is done, or failed.
+    Performed { token: Token, outcome: Outcome },
     /// What can be said about all plugins.
     Status(Sender<Vec<WorkerStatus>>),
     /// Tell when a plugin is ready, or why it will not be.
@@ -135,6 +139,20 @@ impl Token {
     }
 }
 
+/// What a pool is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub spawner: Spawner,
+    pub cgroups: Cgroups,
+    /// Where the worker programs are.
+    pub programs: PathBuf,
+    pub quarantine: super::quarantine::Quarantine,
+    pub logs: Option<LogFiles>,
+    pub audit: Audit,
+    pub broker: Broker,
+    pub monitor: Arc<Monitor>,
+}
+
 /// What every slot needs.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -147,6 +165,7 @@ pub(super) struct Shared {
     pub logs: Option<LogFiles>,
     pub audit: Audit,
     pub data: DataWatcher,
+    pub broker: Broker,
     pub monitor: Arc<Monitor>,
 }
 
@@ -172,21 +191,14 @@ impl Pool {
     ///
     /// # Errors
     /// A descriptor cannot be made.
-    pub fn new(
-        spawner: Spawner,
-        cgroups: Cgroups,
-        programs: PathBuf,
-        quarantine: super::quarantine::Quarantine,
-        logs: Option<LogFiles>,
-        audit: Audit,
-        monitor: Arc<Monitor>,
-    ) -> Result<(Self, Requests), Errno> {
+    pub fn new(parts: Parts) -> Result<(Self, Requests), Errno> {
         let (sender, receiver) = channel();
         let requests = Requests { sender, waker: Arc::new(Waker::new()?) };
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*requests.waker, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
         let alarm = Alarm::new()?;
         epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
+        let Parts { spawner, cgroups, programs, quarantine, logs, audit, broker, monitor } = parts;
         let data = DataWatcher::start(requests.clone(), audit.clone())
             .map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
         let shared = Shared {
@@ -199,6 +211,7 @@ impl Pool {
             logs,
             audit,
             data,
+            broker,
             monitor,
         };
         let now = clock::now();
@@ -338,6 +351,11 @@ impl Pool {
                 let slot = self.slots.get_mut(usize::from(token.slot));
                 if let Some(slot) = slot.filter(|slot| slot.generation() == token.generation) {
                     slot.over_quota(&figures);
+                }
+            }
+            Request::Performed { token, outcome } => {
+                if let Some(slot) = self.slots.get_mut(usize::from(token.slot)) {
+                    slot.performed(&self.shared, token.generation, outcome);
                 }
             }
             Request::Status(reply) => {

@@ -6,6 +6,7 @@ use crate::clock::Time;
 use crate::monitor::MonitorEvent;
 use crate::plugins::data_dir::Usage;
 use crate::sys::spawn::{Child, SpawnError, spawn as start_process};
+use crate::workers::broker::desk::Desk;
 use crate::workers::budget::Budget;
 use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::data_watch::{self, DataTree, Watched};
@@ -35,7 +36,7 @@ pub(super) struct Slot {
     generation: u32,
     pub(super) spec: PluginSpec,
     /// Takes effect when the running process has ended.
-    next_spec: Option<PluginSpec>,
+    pub(super) next_spec: Option<PluginSpec>,
     pub(super) lane: Arc<Lane>,
     pub(super) life: Lifecycle,
     pub(super) process: Option<Process>,
@@ -43,6 +44,7 @@ pub(super) struct Slot {
     pub(super) tail: LogTail,
     pub(super) violations: Violations,
     pub(super) budget: Budget,
+    pub(super) desk: Desk,
     removed: bool,
     waiting: Vec<Settled>,
 }
@@ -63,6 +65,7 @@ impl Slot {
             tail: LogTail::default(),
             violations: Violations::default(),
             budget,
+            desk: Desk::default(),
             removed: false,
             waiting: Vec::new(),
         }
@@ -232,6 +235,7 @@ impl Slot {
             }
         }
         self.process = Some(process);
+        self.desk.open();
         if matches!(self.life.state(), State::Stopping { .. }) {
             self.kill(KillReason::StoppedEarly);
         }
@@ -316,6 +320,7 @@ impl Slot {
             self.step(shared, now, LifeEvent::Timer);
         }
         self.resume_log(shared, now);
+        self.answer_late(shared, now);
         let grace = self.grace();
         let Some(process) = &mut self.process else { return };
         let overdue = |since: Option<Time>, limit| since.is_some_and(|since: Time| now.since(since) >= limit);
@@ -358,6 +363,7 @@ impl Slot {
         let at = |since: Option<Time>, limit| since.map(|since: Time| since + limit);
         [
             self.life.next_timer(),
+            self.desk.next_timer(),
             process.and_then(|process| at(process.partial_since, FRAME_LIMIT)),
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
             process.and_then(|process| at(process.denied.map(|(_, since)| since), DENIED_LIMIT)),
@@ -429,6 +435,9 @@ impl Slot {
             last_violation: self.violations.last().map(str::to_owned),
             limits: self.spec.limits.clone(),
             log_dropped: self.filter.dropped(),
+            grants: self.spec.grants.iter().map(ToString::to_string).collect(),
+            not_granted: self.spec.not_granted.iter().map(ToString::to_string).collect(),
+            requests: self.desk.counts(),
             log_tail: self.tail.lines().map(str::to_owned).collect(),
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::plugins::SealedCode;
+use crate::plugins::{Grants, SealedCode};
 use crate::workers::cause::KillReason;
 use crate::workers::quarantine::Quarantine;
 use crate::workers::status::{Origin, PluginKind};
@@ -19,6 +19,8 @@ fn spec(id: &str) -> PluginSpec {
         code: Arc::new(SealedCode::copy(&mut &b"code"[..], 4).unwrap()),
         data_dir: None,
         settings: "{}".to_owned(),
+        grants: Grants::default(),
+        not_granted: Vec::new(),
         limits: Limits::default(),
         violations: Violations::End,
         missing_layers: MissingLayers::Refuse,
@@ -44,17 +46,17 @@ fn pool_of(programs: &std::path::Path, script: &str) -> (Pool, Requests) {
     let program = programs.join("midimon-worker");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let quarantine = Quarantine::open(None);
-    Pool::new(
-        Spawner::start().unwrap(),
-        Cgroups::off(),
-        programs.to_owned(),
-        quarantine,
-        None,
-        Audit::default(),
-        Arc::default(),
-    )
-    .unwrap()
+    let parts = Parts {
+        spawner: Spawner::start().unwrap(),
+        cgroups: Cgroups::off(),
+        programs: programs.to_owned(),
+        quarantine: Quarantine::open(None),
+        logs: None,
+        audit: Audit::default(),
+        broker: Broker::new(None, programs.to_owned()),
+        monitor: Arc::default(),
+    };
+    Pool::new(parts).unwrap()
 }
 
 fn settled(requests: &Requests, id: &str) -> Receiver<Result<(), String>> {

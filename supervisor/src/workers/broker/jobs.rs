@@ -1,0 +1,157 @@
+//! Threads for what can take long: one a job, so many and no more.
+
+use super::refusal;
+use midimon_shared::host::{HostRefusal, RefusalKind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Jobs at once. A process has one request out, so only as many plugins reach it.
+pub const MAX_JOBS: usize = 64;
+/// Names that are resolved at once; the system's resolver knows no deadline.
+pub const MAX_RESOLVERS: usize = 16;
+/// How long the end of programs is waited for: they are killed when it begins.
+const PROGRAMS_END: Duration = Duration::from_secs(2);
+
+/// See the module. Dropping it waits for the programs that plugins run to be killed.
+#[derive(Debug)]
+pub struct Jobs {
+    running: Places,
+    resolvers: Places,
+    programs: Arc<Programs>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { running: Places::new(MAX_JOBS), resolvers: Places::new(MAX_RESOLVERS), programs: Arc::default() }
+    }
+}
+
+impl Jobs {
+    /// Runs a job on a thread of its own.
+    ///
+    /// # Errors
+    /// There are too many, or no thread can be had.
+    pub fn start(&self, job: impl FnOnce() + Send + 'static) -> Result<(), HostRefusal> {
+        let place = self
+            .running
+            .take()
+            .ok_or_else(|| refusal(RefusalKind::TooMany, format!("{MAX_JOBS} requests are being carried out")))?;
+        let run = move || {
+            job();
+            drop(place);
+        };
+        match std::thread::Builder::new().name("request".into()).spawn(run) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal(RefusalKind::Failed, format!("no thread can be had: {error}"))),
+        }
+    }
+
+    /// Places for threads that resolve names.
+    pub fn resolvers(&self) -> Places {
+        self.resolvers.clone()
+    }
+
+    /// Says that a program runs, until it is dropped.
+    pub fn program(&self) -> Running {
+        *self.programs.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Running(self.programs.clone())
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        let count = self.programs.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.programs.fewer.wait_timeout_while(count, PROGRAMS_END, |count| *count > 0);
+    }
+}
+
+/// So many, and no more.
+#[derive(Clone, Debug)]
+pub struct Places {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// One of them, given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Places {
+    pub fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    /// `None` when all are taken.
+    pub fn take(&self) -> Option<Place> {
+        let more = |taken| (taken < self.most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Place(self.taken.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Programs {
+    count: Mutex<usize>,
+    fewer: Condvar,
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Running(Arc<Programs>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.fewer.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn one_job_too_many_is_refused_and_a_place_comes_back() {
+        let jobs = Jobs::default();
+        let (go, wait) = channel::<()>();
+        let (wait, (ended, end)) = (Arc::new(Mutex::new(wait)), channel());
+        for _ in 0..MAX_JOBS {
+            let (wait, ended) = (wait.clone(), ended.clone());
+            let job = move || {
+                let _ = wait.lock().unwrap().recv();
+                let _ = ended.send(());
+            };
+            jobs.start(job).unwrap();
+        }
+        assert_eq!(jobs.start(|| {}).unwrap_err().kind, RefusalKind::TooMany);
+        drop(go);
+        end.iter().take(MAX_JOBS).count();
+        let again = || jobs.start(|| {}).is_ok();
+        while !again() {
+            std::thread::yield_now(); // the last of them is about to give its place back
+        }
+    }
+
+    #[test]
+    fn the_end_waits_for_programs() {
+        let jobs = Jobs::default();
+        let running = jobs.program();
+        let (ended, end) = channel();
+        let thread = std::thread::spawn(move || {
+            drop(jobs);
+            ended.send(()).unwrap();
+        });
+        assert!(end.try_recv().is_err());
+        drop(running);
+        end.recv().unwrap();
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,136 @@
+//! What plugins ask the supervisor to do for them, and may.
+//!
+//! [`permit`] says, from the grants in force at that moment, whether a request may
+//! be carried out; [`allowance`] how many. What can take long runs on threads of
+//! its own, bounded in number ([`jobs`]); the pool thread only starts it and sends
+//! the answer. What is done with keys, MIDI outputs and the desktop is done by
+//! whoever gave [`effects::Effects`].
+
+mod address;
+pub mod allowance;
+mod connect;
+mod datagram;
+pub mod desk;
+pub mod effects;
+mod endpoint;
+mod held;
+mod jobs;
+mod midi;
+mod permit;
+mod program;
+mod session;
+mod wait;
+
+use effects::Effects;
+use jobs::Jobs;
+pub use midi::MidiMessage;
+use midimon_shared::PluginId;
+use midimon_shared::host::{HostRefusal, HostReply, RefusalKind};
+pub use permit::{Permit, Subject, describe, permit};
+pub use session::Session;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The reply, or why not.
+    pub result: Result<HostReply, HostRefusal>,
+    /// The connection of [`HostReply::Connected`].
+    pub descriptor: Option<OwnedFd>,
+}
+
+impl From<Result<HostReply, HostRefusal>> for Outcome {
+    fn from(result: Result<HostReply, HostRefusal>) -> Self {
+        Self { result, descriptor: None }
+    }
+}
+
+/// A refusal in words.
+pub(crate) fn refusal(kind: RefusalKind, message: impl Into<String>) -> HostRefusal {
+    HostRefusal { kind, message: message.into() }
+}
+
+/// Carries out what is permitted.
+#[derive(Debug)]
+pub struct Broker {
+    effects: Option<Arc<dyn Effects>>,
+    jobs: Jobs,
+    /// Where no program is run from: plugins can write there.
+    data: Arc<PathBuf>,
+}
+
+impl Broker {
+    /// With these effects, or refusing what needs them; `data` is where plugins' data lies.
+    #[must_use]
+    pub fn new(effects: Option<Arc<dyn Effects>>, data: PathBuf) -> Self {
+        Self { effects, jobs: Jobs::default(), data: Arc::new(data) }
+    }
+
+    /// What has effects, where there are any.
+    #[must_use]
+    pub fn effects(&self) -> Option<&dyn Effects> {
+        self.effects.as_deref()
+    }
+
+    /// Carries a request out. What needs no waiting is done when this returns; the
+    /// rest calls `done` later, from another thread. Never waits itself.
+    pub fn perform(
+        &self,
+        plugin: &PluginId,
+        permit: Permit,
+        session: &Arc<Session>,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Option<Outcome> {
+        let session = session.clone();
+        let job: Box<dyn FnOnce() -> Outcome + Send> = match permit {
+            Permit::Connect { endpoint, wait } => {
+                let resolvers = self.jobs.resolvers();
+                Box::new(move || connect::connect(&endpoint, wait, &resolvers))
+            }
+            Permit::DatagramSend { endpoint, payload } => {
+                if let Some(result) = datagram::send_at_once(&session, &endpoint, &payload) {
+                    return Some(result.into());
+                }
+                let resolvers = self.jobs.resolvers();
+                Box::new(move || datagram::send(&session, &endpoint, &payload, &resolvers).into())
+            }
+            Permit::DatagramReceive { endpoint, wait } => {
+                Box::new(move || datagram::receive(&session, &endpoint, wait).into())
+            }
+            Permit::Run { program, arguments, wait } => {
+                let data = self.data.clone();
+                let running = self.jobs.program();
+                Box::new(move || {
+                    let _running = running;
+                    program::run(&program, &arguments, wait, &session, &data).into()
+                })
+            }
+            effect => return Some(self.effect(plugin, effect).into()),
+        };
+        match self.jobs.start(move || done(job())) {
+            Ok(()) => None,
+            Err(refusal) => Some(Err(refusal).into()),
+        }
+    }
+
+    fn effect(&self, plugin: &PluginId, permit: Permit) -> Result<HostReply, HostRefusal> {
+        let Some(effects) = &self.effects else {
+            return Err(refusal(RefusalKind::Failed, "it is not offered here: this program has plugins, no effects"));
+        };
+        match permit {
+            Permit::MidiSend { port, message } => effects.send_midi(&port, &message)?,
+            Permit::Keystroke(keys) => effects.keystroke(&keys)?,
+            Permit::Text(text) => effects.text(&text)?,
+            Permit::Mouse(mouse) => effects.mouse(mouse)?,
+            Permit::System(control) => effects.system(control)?,
+            Permit::Notify { title, body } => effects.notify(plugin, &title, &body)?,
+            Permit::Connect { .. }
+            | Permit::DatagramSend { .. }
+            | Permit::DatagramReceive { .. }
+            | Permit::Run { .. } => return Err(refusal(RefusalKind::Failed, "it is no effect")),
+        }
+        Ok(HostReply::Done)
+    }
+}

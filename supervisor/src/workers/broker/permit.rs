@@ -1,0 +1,189 @@
+//! From a request and the grants in force to a permit, or a refusal. Pure.
+
+use super::endpoint::{Endpoint, InvalidEndpoint, Transport};
+use super::midi::MidiMessage;
+use super::refusal;
+use crate::plugins::Grants;
+use midimon_shared::capability::CapabilityKind;
+use midimon_shared::host::{
+    HostCall, HostRefusal, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_DATAGRAM, MAX_MIDI, MAX_TARGET, MAX_TEXT, MAX_TITLE,
+    MAX_WAIT_MS, Mouse, RefusalKind, SystemControl,
+};
+use std::time::Duration;
+
+/// A request that was checked: nothing in it need be looked at again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `HostCall`
+pub enum Permit {
+    Connect { endpoint: Endpoint, wait: Duration },
+    DatagramSend { endpoint: Endpoint, payload: Vec<u8> },
+    DatagramReceive { endpoint: Endpoint, wait: Duration },
+    MidiSend { port: String, message: MidiMessage },
+    Run { program: String, arguments: Vec<String>, wait: Duration },
+    Keystroke(String),
+    Text(String),
+    Mouse(Mouse),
+    System(SystemControl),
+    Notify { title: String, body: String },
+}
+
+/// Whether this may be done.
+///
+/// # Errors
+/// Why not, in words for the plugin's author.
+pub fn permit(grants: &Grants, call: HostCall) -> Result<Permit, HostRefusal> {
+    match call {
+        HostCall::Connect { target, timeout_ms } => {
+            let endpoint = endpoint(grants, &target, Transport::Tcp)?;
+            Ok(Permit::Connect { endpoint, wait: wait(timeout_ms)? })
+        }
+        HostCall::DatagramSend { target, payload } => {
+            let endpoint = endpoint(grants, &target, Transport::Udp)?;
+            at_most("the datagram", payload.len(), MAX_DATAGRAM)?;
+            Ok(Permit::DatagramSend { endpoint, payload })
+        }
+        HostCall::DatagramReceive { target, timeout_ms } => {
+            let endpoint = endpoint(grants, &target, Transport::Udp)?;
+            Ok(Permit::DatagramReceive { endpoint, wait: wait(timeout_ms)? })
+        }
+        HostCall::MidiSend { port, message } => {
+            named(grants, CapabilityKind::Midi, &port)?;
+            at_most("the MIDI message", message.len(), MAX_MIDI)?;
+            let message =
+                MidiMessage::parse(&message).ok_or_else(|| invalid("it is not one whole channel message or SysEx"))?;
+            Ok(Permit::MidiSend { port, message })
+        }
+        HostCall::Run { program, arguments, timeout_ms } => {
+            named(grants, CapabilityKind::Subprocess, &program)?;
+            check_arguments(&arguments)?;
+            Ok(Permit::Run { program, arguments, wait: wait(timeout_ms)? })
+        }
+        HostCall::Keystroke(keys) => {
+            any(grants, CapabilityKind::Input)?;
+            at_most("the keystroke", keys.len(), MAX_TEXT)?;
+            Ok(Permit::Keystroke(keys))
+        }
+        HostCall::Text(text) => {
+            any(grants, CapabilityKind::Input)?;
+            at_most("the text", text.len(), MAX_TEXT)?;
+            // an Escape or a Backspace is a key, not a text
+            match text.chars().find(|&character| character.is_control() && !matches!(character, '\n' | '\t')) {
+                Some(control) => Err(invalid(format!("{} cannot be typed as text", control.escape_unicode()))),
+                None => Ok(Permit::Text(text)),
+            }
+        }
+        HostCall::Mouse(mouse) => {
+            any(grants, CapabilityKind::Input)?;
+            Ok(Permit::Mouse(mouse))
+        }
+        HostCall::System(control) => {
+            any(grants, CapabilityKind::SystemControl)?;
+            Ok(Permit::System(control))
+        }
+        HostCall::Notify { title, body } => {
+            at_most("the title", title.len(), MAX_TITLE)?;
+            at_most("the body", body.len(), MAX_TEXT)?;
+            Ok(Permit::Notify { title, body })
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> HostRefusal {
+    refusal(RefusalKind::Invalid, message)
+}
+
+fn not_granted(capability: &str) -> HostRefusal {
+    refusal(
+        RefusalKind::NotGranted,
+        format!("'{capability}' is not granted: plugin.toml must ask for it, and the user grant it, word for word"),
+    )
+}
+
+fn at_most(what: &str, length: usize, most: usize) -> Result<(), HostRefusal> {
+    if length <= most { Ok(()) } else { Err(invalid(format!("{what} has {length} bytes; {most} are the most"))) }
+}
+
+fn wait(timeout_ms: u32) -> Result<Duration, HostRefusal> {
+    if timeout_ms <= MAX_WAIT_MS {
+        Ok(Duration::from_millis(timeout_ms.into()))
+    } else {
+        Err(invalid(format!("a wait of {timeout_ms} ms; {MAX_WAIT_MS} are the most")))
+    }
+}
+
+/// A kind of capability that has no target.
+fn any(grants: &Grants, kind: CapabilityKind) -> Result<(), HostRefusal> {
+    if grants.allows(kind) { Ok(()) } else { Err(not_granted(kind.as_str())) }
+}
+
+/// A target that is granted as it is written.
+fn named(grants: &Grants, kind: CapabilityKind, target: &str) -> Result<(), HostRefusal> {
+    at_most("the target", target.len(), MAX_TARGET)?;
+    let is_it = grants.iter().any(|granted| granted.kind == kind && granted.target.as_deref() == Some(target));
+    if is_it { Ok(()) } else { Err(not_granted(&format!("{kind}:{}", shown(target)))) }
+}
+
+/// A host and port, granted in whatever spelling that means the same.
+fn endpoint(grants: &Grants, target: &str, transport: Transport) -> Result<Endpoint, HostRefusal> {
+    at_most("the target", target.len(), MAX_TARGET)?;
+    let wrong = |error: InvalidEndpoint| invalid(format!("'{}': {error}", shown(target)));
+    let endpoint = Endpoint::requested(target, transport).map_err(wrong)?;
+    let grants_it = |granted: &str| Endpoint::parse(granted).is_ok_and(|granted| granted == endpoint);
+    let mut targets = grants.iter().filter(|granted| granted.kind == CapabilityKind::Network);
+    if targets.any(|granted| granted.target.as_deref().is_some_and(grants_it)) {
+        Ok(endpoint)
+    } else {
+        Err(not_granted(&format!("network:{endpoint}")))
+    }
+}
+
+fn check_arguments(arguments: &[String]) -> Result<(), HostRefusal> {
+    if arguments.len() > MAX_ARGUMENTS {
+        return Err(invalid(format!("{} arguments; {MAX_ARGUMENTS} are the most", arguments.len())));
+    }
+    at_most("the arguments together", arguments.iter().map(String::len).sum(), MAX_ARGUMENT_BYTES)?;
+    if arguments.iter().any(|argument| argument.contains('\0')) {
+        return Err(invalid("an argument has a NUL byte"));
+    }
+    Ok(())
+}
+
+fn shown(target: &str) -> String {
+    crate::workers::log::safe(target)
+}
+
+/// What a request is about, for the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// What it is called.
+    pub what: &'static str,
+    /// With whom or what.
+    pub target: String,
+    /// How many bytes it sends.
+    pub bytes: u64,
+}
+
+/// What a request is about. What is typed is the user's business, not the log's.
+#[must_use]
+pub fn describe(call: &HostCall) -> Subject {
+    let size = |length: usize| length as u64;
+    let (what, target, bytes) = match call {
+        HostCall::Connect { target, .. } => ("connect", target.as_str(), 0),
+        HostCall::DatagramSend { target, payload } => ("datagram-send", target.as_str(), size(payload.len())),
+        HostCall::DatagramReceive { target, .. } => ("datagram-receive", target.as_str(), 0),
+        HostCall::MidiSend { port, message } => ("midi-send", port.as_str(), size(message.len())),
+        HostCall::Run { program, arguments, .. } => {
+            ("run", program.as_str(), size(arguments.iter().map(String::len).sum()))
+        }
+        HostCall::Keystroke(_) => ("keystroke", "", 0),
+        HostCall::Text(text) => ("text", "", size(text.len())),
+        HostCall::Mouse(_) => ("mouse", "", 0),
+        HostCall::System(control) => return Subject { what: "system", target: format!("{control:?}"), bytes: 0 },
+        HostCall::Notify { title, body } => ("notify", title.as_str(), size(body.len())),
+    };
+    Subject { what, target: target.chars().take(MAX_TARGET).collect(), bytes }
+}
+
+#[cfg(test)]
+#[path = "permit_tests.rs"]
+mod tests;

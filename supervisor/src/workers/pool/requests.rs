@@ -1,0 +1,107 @@
+//! What a worker asks for: checked, carried out, answered on its socket.
+
+use super::slot::Slot;
+use super::{Request, Shared};
+use crate::audit::AuditEvent;
+use crate::clock::Time;
+use crate::workers::broker::desk::Taken;
+use crate::workers::broker::{Outcome, Permit};
+use crate::workers::lifecycle::State;
+use midimon_shared::codec::{self, PREFIX};
+use midimon_shared::host::{HostAnswer, HostRefusal, HostReply, HostRequest, RefusalKind};
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+impl Slot {
+    /// Takes a request, and answers it at once where that needs no waiting.
+    pub fn requested(&mut self, shared: &Shared, now: Time, request: HostRequest) {
+        // what was under way before a violation is nobody's business any more
+        if self.process.as_ref().is_none_or(|process| process.kill.is_some() || process.denied.is_some()) {
+            return;
+        }
+        if matches!(self.life.state(), State::Starting { .. }) {
+            return self.violation("a request before its code was loaded");
+        }
+        // what the user has just taken away is gone before the worker is
+        let grants: Vec<_> = [Some(&self.spec), self.next_spec.as_ref()].into_iter().flatten().collect();
+        let grants: Vec<_> = grants.iter().map(|spec| &spec.grants).collect();
+        match self.desk.take(now, &grants, request) {
+            Taken::Nothing | Taken::HeldBack => {}
+            Taken::Violation(what) => self.violation(what),
+            Taken::Refused(refusal) => self.answer(shared, Err(refusal).into()),
+            Taken::Permitted(permit, session) => {
+                let sent = match &permit {
+                    Permit::MidiSend { port, message } => Some((port.clone(), message.clone())),
+                    _ => None,
+                };
+                let (token, requests) = (self.token(), shared.requests.clone());
+                let done = move |outcome| requests.send(Request::Performed { token, outcome });
+                if let Some(outcome) = shared.broker.perform(&self.spec.id, permit, &session, done) {
+                    if let Some((port, message)) = sent.filter(|_| outcome.result.is_ok()) {
+                        self.desk.sent(&port, &message);
+                    }
+                    self.answer(shared, outcome);
+                }
+            }
+        }
+    }
+
+    /// What took its time is done; of an earlier process it is nobody's.
+    pub fn performed(&mut self, shared: &Shared, generation: u32, outcome: Outcome) {
+        if generation == self.generation() {
+            self.answer(shared, outcome);
+        }
+    }
+
+    /// Tells those who asked too much, when their time has come.
+    pub fn answer_late(&mut self, shared: &Shared, now: Time) {
+        if let Some(refusal) = self.desk.due(now) {
+            self.answer(shared, Err(refusal).into());
+        }
+    }
+
+    fn answer(&mut self, shared: &Shared, Outcome { result, descriptor }: Outcome) {
+        let kind = result.as_ref().err().map(|refusal| refusal.kind);
+        let Some((id, subject)) = self.desk.answered(kind) else { return };
+        let received = match &result {
+            Ok(HostReply::Datagram(bytes)) => bytes.len(),
+            Ok(HostReply::Ran { stdout, stderr, .. }) => stdout.len() + stderr.len(),
+            _ => 0,
+        };
+        shared.audit.record(
+            &self.spec.id,
+            AuditEvent::Use {
+                what: subject.what.to_owned(),
+                target: subject.target,
+                bytes: subject.bytes + received as u64,
+                allowed: result.is_ok(),
+                reason: result.as_ref().err().map(|refusal| refusal.message.clone()),
+            },
+        );
+        match self.send_answer(&HostAnswer { id, result }, descriptor) {
+            // it has ended: its exit says why
+            Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::ECONNREFUSED) => {}
+            Err(error) => self.violation(format!("it does not take its answers: {}", error.desc())),
+        }
+    }
+
+    /// Sends one message, or nothing where there is no process any more.
+    fn send_answer(&self, answer: &HostAnswer, descriptor: Option<OwnedFd>) -> Result<(), Errno> {
+        let Some(process) = &self.process else { return Ok(()) };
+        let mut frame = Vec::with_capacity(128);
+        if codec::encode(answer, &mut frame).is_err() {
+            // outputs and datagrams are cut below the limit, so this has no chance to be too long
+            let message = "the answer is too long".to_owned();
+            let result = Err(HostRefusal { kind: RefusalKind::Failed, message });
+            codec::encode(&HostAnswer { id: answer.id, result }, &mut frame).map_err(|_| Errno::EMSGSIZE)?;
+        }
+        let numbers: Vec<i32> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        sendmsg::<()>(process.requests.as_raw_fd(), &[IoSlice::new(&frame[PREFIX..])], control, flags, None)?;
+        Ok(())
+    }
+}
