@@ -8,7 +8,9 @@ use super::typist::{Typing, Typist, TypistStatus};
 use crate::clock::now;
 use crate::mapping::types::Effect;
 use crate::midi::output::{NoteFn, OutputStatus, Outputs};
+use midimon_shared::ChannelMessage;
 use midimon_shared::context::TriggerStamp;
+use midimon_shared::host::Mouse;
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;
@@ -65,6 +67,16 @@ impl Executor {
                 true
             }
         }
+    }
+
+    /// Has the mouse used soon. Never waits: false when there was no room, which is counted.
+    pub fn mouse(&self, mouse: Mouse) -> bool {
+        self.typist.submit(Typing::Mouse(mouse))
+    }
+
+    /// Has a message sent soon. Never waits: false when there was no room, which is counted.
+    pub fn send(&self, port: &Arc<str>, message: ChannelMessage) -> bool {
+        self.outputs.send(port, message)
     }
 
     /// Gets ready for these effects, so that the first of each comes at once: call it after every load.

@@ -4,6 +4,7 @@ use super::keys::Key;
 use super::uinput::Uinput;
 use super::x11::X11;
 use crate::midi::seq::group_of;
+use midimon_shared::host::Mouse;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
@@ -22,6 +23,9 @@ pub(super) trait Keyboard: Send {
 
     /// Types a character that it can type.
     fn type_char(&mut self, character: char) -> Result<(), KeyboardError>;
+
+    /// Moves, clicks or turns the mouse that belongs to it.
+    fn mouse(&mut self, mouse: Mouse) -> Result<(), KeyboardError>;
 }
 
 /// Keys cannot be sent.
@@ -182,6 +186,9 @@ mod tests {
             self.0.contains(character)
         }
         fn type_char(&mut self, _: char) -> Result<(), KeyboardError> {
+            Ok(())
+        }
+        fn mouse(&mut self, _: Mouse) -> Result<(), KeyboardError> {
             Ok(())
         }
     }

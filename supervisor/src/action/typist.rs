@@ -5,6 +5,7 @@ use super::keys::Key;
 use super::notes::Notes;
 use crate::clock::{Time, now};
 use crate::mapping::types::Keystroke;
+use midimon_shared::host::Mouse;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -37,6 +38,7 @@ pub struct TypistStatus {
 pub(super) enum Typing {
     Keys(Keystroke),
     Text(Arc<str>),
+    Mouse(Mouse),
     /// Nothing: the keyboard is opened so that it is there when needed.
     WarmUp,
 }
@@ -166,6 +168,7 @@ impl Hands<'_> {
             Typing::Text(text) => self.keyboards.for_text(text)?.map_or(Ok(()), |keys| {
                 text.chars().take_while(|_| !ends()).try_for_each(|character| keys.type_char(character))
             })?,
+            Typing::Mouse(mouse) => self.keyboards.for_keys().map_or(Ok(()), |keys| keys.mouse(*mouse))?,
             Typing::WarmUp => {}
         }
         Ok(())
@@ -244,6 +247,9 @@ mod tests {
         fn type_char(&mut self, character: char) -> Result<(), KeyboardError> {
             self.0.send(format!("'{character}'")).map_err(|_| KeyboardError::Failed("paper", "gone".into()))
         }
+        fn mouse(&mut self, mouse: Mouse) -> Result<(), KeyboardError> {
+            self.0.send(format!("{mouse:?}")).map_err(|_| KeyboardError::Failed("paper", "gone".into()))
+        }
     }
 
     fn typist() -> (Typist, Receiver<String>, Receiver<String>) {
@@ -281,7 +287,9 @@ mod tests {
         assert_eq!(read(&paper, 8), "+ctrl +shift +a -a +f5 -f5 -shift -ctrl");
         assert!(typist.submit(Typing::Text("hi".into())));
         assert_eq!(read(&paper, 2), "'h' 'i'");
-        assert_eq!(settled(&typist, 2), TypistStatus { through: Some("paper"), sent: 2, ..TypistStatus::default() });
+        assert!(typist.submit(Typing::Mouse(Mouse::Scroll { dx: 0, dy: -1 })));
+        assert_eq!(read(&paper, 1), "Scroll { dx: 0, dy: -1 }");
+        assert_eq!(settled(&typist, 3), TypistStatus { through: Some("paper"), sent: 3, ..TypistStatus::default() });
     }
 
     #[test]

@@ -8,7 +8,8 @@
 
 use super::keyboard::{Keyboard, KeyboardError, is_set};
 use super::keys::{Key, keysym};
-use enigo::{Direction, Enigo, Keyboard as _, Settings};
+use enigo::{Axis, Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, Settings};
+use midimon_shared::host::{Mouse, MouseButton};
 use std::collections::HashSet;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -101,6 +102,22 @@ impl Keyboard for X11 {
 
     fn type_char(&mut self, character: char) -> Result<(), KeyboardError> {
         self.send(keysym(character), Direction::Click)
+    }
+
+    fn mouse(&mut self, mouse: Mouse) -> Result<(), KeyboardError> {
+        let failed = |error: String| KeyboardError::Failed("X11", error);
+        let enigo = self.enigo.as_mut().ok_or_else(|| failed("the connection is lost".to_owned()))?;
+        match mouse {
+            Mouse::Move { dx, dy } => enigo.move_mouse(dx.into(), dy.into(), Coordinate::Rel),
+            // enigo counts downwards
+            Mouse::Scroll { dx, dy } => {
+                enigo.scroll(-i32::from(dy), Axis::Vertical).and_then(|()| enigo.scroll(dx.into(), Axis::Horizontal))
+            }
+            Mouse::Click(MouseButton::Left) => enigo.button(Button::Left, Direction::Click),
+            Mouse::Click(MouseButton::Middle) => enigo.button(Button::Middle, Direction::Click),
+            Mouse::Click(MouseButton::Right) => enigo.button(Button::Right, Direction::Click),
+        }
+        .map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -5,6 +5,7 @@
 //! effects, and the main thread here waits for notices and reads the configuration.
 
 mod control;
+mod effects;
 mod plugins;
 mod reload;
 pub mod router;
@@ -28,6 +29,7 @@ use crate::midi::replay::Speed;
 use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
+use effects::PluginEffects;
 use midimon_shared::PluginId;
 use plugins::PluginSync;
 use reload::ConfigHolder;
@@ -144,7 +146,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         state: Some(home.state_dir()),
         report_only: options.report_only.clone(),
         cgroups: true,
-        effects: None,
+        effects: Some(Arc::new(PluginEffects::new(executor.clone(), monitor.clone()))),
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));

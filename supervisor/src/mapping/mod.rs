@@ -10,6 +10,6 @@ mod tests;
 pub mod types;
 
 pub use compiled::{Compiled, DeviceConfig, MappingInfo};
-pub use config::{Diagnostics, Loaded, PluginSettings, explain, load_file, load_text};
+pub use config::{Diagnostics, Loaded, PluginSettings, explain, load_file, load_text, parse_keystroke};
 pub use engine::Engine;
 pub use types::{Input, Output};

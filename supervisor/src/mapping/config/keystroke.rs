@@ -33,6 +33,19 @@ pub(super) fn keystroke(table: &mut Table<'_>) -> Option<(Keystroke, String)> {
     Some((arrange(clicked, held), label + &cut(text, 40)))
 }
 
+/// Keys written as in `keys`, from somewhere other than a configuration.
+///
+/// # Errors
+/// A name is no key's, or there are too many; for whoever wrote it.
+pub fn parse_keystroke(text: &str) -> Result<Keystroke, String> {
+    let clicked = split(text).into_iter().map(str::parse).collect::<Result<Vec<Key>, _>>();
+    match clicked.map_err(|error| error.to_string())? {
+        clicked if clicked.is_empty() => Err("there is no key in it".to_owned()),
+        clicked if clicked.len() > MOST => Err(format!("a keystroke can have {MOST} keys at most")),
+        clicked => Ok(arrange(clicked, Vec::new())),
+    }
+}
+
 /// Modifiers are held, whatever their place; one alone is clicked.
 fn arrange(clicked: Vec<Key>, mut held: Vec<Key>) -> Keystroke {
     let (mut modifiers, mut keys): (Vec<_>, Vec<_>) = clicked.into_iter().partition(is_modifier);

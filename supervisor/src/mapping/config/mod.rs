@@ -23,6 +23,7 @@ mod walker;
 pub use codes::{Code, explain};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Suggestion};
 pub use document::Logging;
+pub use keystroke::parse_keystroke;
 pub use plugins::PluginSettings;
 
 use super::compiled::Compiled;

@@ -1,0 +1,148 @@
+//! What plugins may have done: the broker's permitted requests, carried out by the daemon's own executor.
+
+use super::router;
+use crate::action::Executor;
+use crate::mapping::parse_keystroke;
+use crate::mapping::types::{Effect, Shell};
+use crate::monitor::Monitor;
+use crate::workers::broker::effects::{Effects, MidiMessage};
+use crate::workers::log::safe;
+use midimon_shared::PluginId;
+use midimon_shared::context::TriggerStamp;
+use midimon_shared::host::{HostRefusal, Mouse, RefusalKind, SystemControl};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a desktop's program for notifications is looked for; never where a plugin could put one.
+const NOTIFIERS: [&str; 2] = ["/usr/bin/notify-send", "/usr/local/bin/notify-send"];
+/// How long showing a notification may take.
+const NOTIFY_LIMIT: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(super) struct PluginEffects {
+    executor: Arc<Executor>,
+    monitor: Arc<Monitor>,
+}
+
+impl PluginEffects {
+    pub(super) const fn new(executor: Arc<Executor>, monitor: Arc<Monitor>) -> Self {
+        Self { executor, monitor }
+    }
+
+    fn submit(&self, effect: &Effect) -> Result<(), HostRefusal> {
+        taken(self.executor.submit(effect, &TriggerStamp::default()))
+    }
+}
+
+impl std::fmt::Debug for PluginEffects {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PluginEffects").finish_non_exhaustive()
+    }
+}
+
+fn refuse(kind: RefusalKind, message: impl Into<String>) -> Result<(), HostRefusal> {
+    Err(HostRefusal { kind, message: message.into() })
+}
+
+fn taken(there_was_room: bool) -> Result<(), HostRefusal> {
+    if there_was_room { Ok(()) } else { refuse(RefusalKind::TooMany, "too many wait to be carried out already") }
+}
+
+impl Effects for PluginEffects {
+    fn send_midi(&self, port: &str, message: &MidiMessage) -> Result<(), HostRefusal> {
+        match message {
+            MidiMessage::Channel(message) => taken(self.executor.send(&port.into(), *message)),
+            MidiMessage::SysEx(_) => refuse(RefusalKind::Failed, "outputs take channel messages only, no SysEx"),
+        }
+    }
+
+    fn keystroke(&self, keys: &str) -> Result<(), HostRefusal> {
+        match parse_keystroke(keys) {
+            Ok(keystroke) => self.submit(&Effect::Keystroke(keystroke)),
+            Err(error) => refuse(RefusalKind::Invalid, error),
+        }
+    }
+
+    fn text(&self, text: &str) -> Result<(), HostRefusal> {
+        self.submit(&Effect::Text(text.into()))
+    }
+
+    fn mouse(&self, mouse: Mouse) -> Result<(), HostRefusal> {
+        taken(self.executor.mouse(mouse))
+    }
+
+    fn system(&self, control: SystemControl) -> Result<(), HostRefusal> {
+        self.keystroke(match control {
+            SystemControl::VolumeUp => "volume_up",
+            SystemControl::VolumeDown => "volume_down",
+            SystemControl::Mute => "mute",
+            SystemControl::PlayPause => "play_pause",
+            SystemControl::Stop => "media_stop",
+            SystemControl::Next => "next_track",
+            SystemControl::Previous => "previous_track",
+            SystemControl::BrightnessUp => "brightness_up",
+            SystemControl::BrightnessDown => "brightness_down",
+        })
+    }
+
+    fn notify(&self, plugin: &PluginId, title: &str, body: &str) -> Result<(), HostRefusal> {
+        // whose words these are comes first and cannot be left out
+        let (title, body) = (format!("midimon · {plugin}: {}", safe(title)), safe(body));
+        router::note(&self.monitor, format!("{title}: {body}"));
+        let Some(program) = NOTIFIERS.into_iter().find(|path| Path::new(path).is_file()) else { return Ok(()) };
+        // what stands behind `--` is no option, whatever it begins with
+        let argv = [program, "--app-name=midimon", "--", &title, &body].map(str::to_owned).into();
+        self.submit(&Effect::Shell(Shell { argv, timeout: NOTIFY_LIMIT }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::KeyboardChoice;
+    use crate::midi::output::{Outputs, Pace};
+    use crate::midi::seq::SeqError;
+
+    fn effects() -> PluginEffects {
+        let outputs = Outputs::new(&Err(SeqError::Missing), Pace::USB, Arc::new(drop));
+        let executor = Executor::new(outputs, KeyboardChoice::X11, Arc::new(drop)).unwrap();
+        PluginEffects::new(Arc::new(executor), Arc::default())
+    }
+
+    #[test]
+    fn every_system_control_is_a_key_that_there_is() {
+        let effects = effects();
+        for control in SystemControl::ALL {
+            assert_eq!(effects.system(control), Ok(()), "{control:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_keystroke_is_refused_with_the_reason() {
+        let effects = effects();
+        assert_eq!(effects.keystroke("ctrl+shift+p"), Ok(()));
+        for wrong in ["", "no such key", &"a+".repeat(40)] {
+            let refusal = effects.keystroke(wrong).unwrap_err();
+            assert_eq!(refusal.kind, RefusalKind::Invalid, "{wrong}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_channel_message_goes_to_the_output_of_its_name_and_sysex_nowhere() {
+        let effects = effects();
+        let message = |bytes: &[u8]| MidiMessage::parse(bytes).unwrap();
+        assert_eq!(effects.send_midi("synth", &message(&[0x90, 60, 100])), Ok(()));
+        assert_eq!(effects.executor.status().outputs[0].name, "synth");
+        assert!(effects.send_midi("synth", &message(&[0xF0, 1, 0xF7])).is_err());
+    }
+
+    #[test]
+    fn a_notification_begins_with_whose_it_is_whatever_its_text() {
+        let effects = effects();
+        let watched = effects.monitor.watch();
+        effects.notify(&"ab".parse().unwrap(), "\u{1b}[2J midimon: all is well", "a\nb").unwrap();
+        let shown = format!("{:?}", watched.recv().unwrap());
+        assert!(shown.contains("midimon · ab: \\\\u{1b}[2J midimon"), "{shown}");
+    }
+}
