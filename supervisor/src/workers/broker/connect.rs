@@ -4,7 +4,7 @@
 //! the connection goes to the address that was checked.
 
 use super::endpoint::{Endpoint, Host};
-use super::jobs::Places;
+use super::jobs::Resolvers;
 use super::{Outcome, address, refusal};
 use midimon_shared::host::{HostRefusal, HostReply, RefusalKind};
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const MAX_ADDRESSES: usize = 8;
 
 /// Connects, within this time all in all.
-pub fn connect(endpoint: &Endpoint, limit: Duration, resolvers: &Places) -> Outcome {
+pub fn connect(endpoint: &Endpoint, limit: Duration, resolvers: &Resolvers) -> Outcome {
     let deadline = Instant::now() + limit;
     match allowed(endpoint, deadline, resolvers).and_then(|all| first(&all, deadline)) {
         Ok(socket) => Outcome { result: Ok(HostReply::Connected), descriptor: Some(socket) },
@@ -26,7 +26,7 @@ pub fn connect(endpoint: &Endpoint, limit: Duration, resolvers: &Places) -> Outc
 }
 
 /// The addresses behind an endpoint that may be used, at least one.
-pub fn allowed(endpoint: &Endpoint, deadline: Instant, resolvers: &Places) -> Result<Vec<SocketAddr>, HostRefusal> {
+pub fn allowed(endpoint: &Endpoint, deadline: Instant, resolvers: &Resolvers) -> Result<Vec<SocketAddr>, HostRefusal> {
     let found = match &endpoint.host {
         Host::Ip(ip) => vec![*ip],
         // whatever a resolver may make of it
@@ -55,15 +55,15 @@ fn usable(endpoint: &Endpoint, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, Ho
 
 /// Asks the system's resolver, which knows no deadline: when it is late its thread
 /// is left to end by itself, and there are only so many of them.
-fn resolve(name: &str, deadline: Instant, resolvers: &Places) -> Result<Vec<IpAddr>, HostRefusal> {
+fn resolve(name: &str, deadline: Instant, resolvers: &Resolvers) -> Result<Vec<IpAddr>, HostRefusal> {
     let failed = |why: String| refusal(RefusalKind::Failed, format!("{name} cannot be resolved: {why}"));
-    let place = resolvers.take().ok_or_else(|| refusal(RefusalKind::TooMany, "too many names are being resolved"))?;
+    let places = resolvers.take().ok_or_else(|| refusal(RefusalKind::TooMany, "too many names are being resolved"))?;
     let (sender, receiver) = sync_channel(1);
     let asked = name.to_owned();
     let ask = move || {
         let found = (asked.as_str(), 0).to_socket_addrs();
         let found = found.map(|all| all.map(|address| address.ip()).take(MAX_ADDRESSES).collect::<Vec<_>>());
-        drop(place);
+        drop(places);
         let _ = sender.send(found); // nobody may wait any more
     };
     std::thread::Builder::new().name("resolver".into()).spawn(ask).map_err(|error| failed(error.to_string()))?;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn connect_to(text: &str, limit: Duration) -> Result<TcpStream, HostRefusal> {
-        let outcome = connect(&endpoint(text), limit, &Places::new(1));
+        let outcome = connect(&endpoint(text), limit, &Resolvers::of(1));
         outcome.result.map(|reply| {
             assert_eq!(reply, HostReply::Connected);
             outcome.descriptor.unwrap().into()
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn no_more_names_are_resolved_at_once_than_there_are_places() {
-        let full = Places::new(0);
+        let full = Resolvers::of(0);
         let error = allowed(&endpoint("example.org:80"), Instant::now() + LONG, &full).unwrap_err();
         assert_eq!(error.kind, RefusalKind::TooMany);
         assert!(allowed(&endpoint("localhost:80"), Instant::now(), &full).is_ok(), "localhost needs no resolver");

@@ -3,7 +3,7 @@
 
 use super::connect::allowed;
 use super::endpoint::Endpoint;
-use super::jobs::Places;
+use super::jobs::Resolvers;
 use super::refusal;
 use super::session::{MAX_SOCKETS, Session};
 use super::wait::{Woken, wait};
@@ -28,7 +28,7 @@ pub fn send(
     session: &Session,
     endpoint: &Endpoint,
     payload: &[u8],
-    resolvers: &Places,
+    resolvers: &Resolvers,
 ) -> Result<HostReply, HostRefusal> {
     let full = || refusal(RefusalKind::TooMany, format!("{MAX_SOCKETS} targets of datagrams are the most"));
     if !session.has_room() {
@@ -121,7 +121,7 @@ mod tests {
         let (session, peer, stranger) = (Session::new().unwrap(), peer(), peer());
         let target = endpoint(&peer);
         assert!(send_at_once(&session, &target, b"x").is_none());
-        assert_eq!(send(&session, &target, b"ping", &Places::new(1)), Ok(HostReply::Done));
+        assert_eq!(send(&session, &target, b"ping", &Resolvers::of(1)), Ok(HostReply::Done));
         let mut bytes = [0; 16];
         let (length, from) = peer.recv_from(&mut bytes).unwrap();
         assert_eq!(&bytes[..length], b"ping");
@@ -137,7 +137,7 @@ mod tests {
         let (session, peer) = (Session::new().unwrap(), peer());
         let target = endpoint(&peer);
         assert_eq!(receive(&session, &target, LONG).unwrap_err().kind, RefusalKind::Invalid);
-        send(&session, &target, b"", &Places::new(1)).unwrap();
+        send(&session, &target, b"", &Resolvers::of(1)).unwrap();
         assert_eq!(receive(&session, &target, Duration::ZERO).unwrap_err().kind, RefusalKind::TimedOut);
         session.end();
         assert_eq!(receive(&session, &target, LONG).unwrap_err().kind, RefusalKind::Failed);
@@ -148,14 +148,14 @@ mod tests {
         let session = Session::new().unwrap();
         let peers: Vec<UdpSocket> = (0..=MAX_SOCKETS).map(|_| peer()).collect();
         let results: Vec<_> =
-            peers.iter().map(|peer| send(&session, &endpoint(peer), b"x", &Places::new(1)).is_ok()).collect();
+            peers.iter().map(|peer| send(&session, &endpoint(peer), b"x", &Resolvers::of(1)).is_ok()).collect();
         assert_eq!(results, [true, true, true, true, false]);
     }
 
     #[test]
     fn a_datagram_that_is_too_long_is_none() {
         let (session, peer) = (Session::new().unwrap(), peer());
-        send(&session, &endpoint(&peer), b"x", &Places::new(1)).unwrap();
+        send(&session, &endpoint(&peer), b"x", &Resolvers::of(1)).unwrap();
         let (_, from) = peer.recv_from(&mut [0; 16]).unwrap();
         peer.send_to(&vec![0; MAX_DATAGRAM + 1], from).unwrap();
         assert_eq!(receive(&session, &endpoint(&peer), LONG).unwrap_err().kind, RefusalKind::Failed);

@@ -60,8 +60,9 @@ impl Desk {
     }
 
     /// The process has ended: whatever waits for it ends, what it left on is switched off.
-    pub fn close(&mut self, effects: Option<&dyn Effects>) {
-        let Some(mut process) = self.process.take() else { return };
+    /// Gives the request that was out, if it was permitted: it may have been carried out.
+    pub fn close(&mut self, effects: Option<&dyn Effects>) -> Option<Subject> {
+        let mut process = self.process.take()?;
         if let Some(session) = process.session {
             session.end();
         }
@@ -69,6 +70,10 @@ impl Desk {
             // a queue that is full has room for note-offs; else it is the output's own loss
             let _ = effects.map(|effects| effects.send_midi(&port, &message));
         }
+        let (_, subject) = process.out?;
+        let refused = process.held_back.map(|(_, refusal)| refusal.kind);
+        self.counts.count(refused);
+        refused.is_none().then_some(subject)
     }
 
     /// Takes a request, checked against each of these grants.

@@ -118,7 +118,8 @@ fn with_the_process_its_notes_its_waits_and_its_turn_end() {
     let Taken::Permitted(_, session) = desk.take(NOW, &[&input()], stroke(7)) else { panic!() };
     desk.sent("synth", &MidiMessage::parse(&[0x90, 60, 100]).unwrap());
     let recorder = Recorder::default();
-    desk.close(Some(&recorder));
+    let left = desk.close(Some(&recorder)).map(|subject| subject.what);
+    assert_eq!((left, desk.counts().allowed), (Some("keystroke"), 1), "what may have been done is not forgotten");
     let off = ("synth".to_owned(), MidiMessage::parse(&[0x80, 60, 64]).unwrap());
     assert_eq!(*recorder.0.lock().unwrap(), [off]);
     let ended = super::super::wait::wait(&session, &[], std::time::Instant::now());

@@ -1,15 +1,19 @@
 //! Threads for what can take long: one a job, so many and no more.
 
 use super::refusal;
+use midimon_shared::PluginId;
 use midimon_shared::host::{HostRefusal, RefusalKind};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Jobs at once. A process has one request out, so only as many plugins reach it.
+/// Jobs at once. A process has one request out; a connection that its end leaves behind ends at its own deadline.
 pub const MAX_JOBS: usize = 64;
 /// Names that are resolved at once; the system's resolver knows no deadline.
 pub const MAX_RESOLVERS: usize = 16;
+/// Those of one plugin, its ended processes included, so that a slow name of its own holds up nobody else.
+pub const MAX_RESOLVERS_EACH: usize = 2;
 /// How long the end of programs is waited for: they are killed when it begins.
 const PROGRAMS_END: Duration = Duration::from_secs(2);
 
@@ -18,12 +22,18 @@ const PROGRAMS_END: Duration = Duration::from_secs(2);
 pub struct Jobs {
     running: Places,
     resolvers: Places,
+    resolvers_each: Mutex<HashMap<PluginId, Places>>,
     programs: Arc<Programs>,
 }
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { running: Places::new(MAX_JOBS), resolvers: Places::new(MAX_RESOLVERS), programs: Arc::default() }
+        Self {
+            running: Places::new(MAX_JOBS),
+            resolvers: Places::new(MAX_RESOLVERS),
+            resolvers_each: Mutex::default(),
+            programs: Arc::default(),
+        }
     }
 }
 
@@ -47,9 +57,11 @@ impl Jobs {
         }
     }
 
-    /// Places for threads that resolve names.
-    pub fn resolvers(&self) -> Places {
-        self.resolvers.clone()
+    /// Places for threads that resolve a plugin's names.
+    pub fn resolvers(&self, plugin: &PluginId) -> Resolvers {
+        let mut each = self.resolvers_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = each.entry(plugin.clone()).or_insert_with(|| Places::new(MAX_RESOLVERS_EACH)).clone();
+        Resolvers { own, all: self.resolvers.clone() }
     }
 
     /// Says that a program runs, until it is dropped.
@@ -96,6 +108,25 @@ impl Drop for Place {
     }
 }
 
+/// Places of one plugin among those of all.
+#[derive(Clone, Debug)]
+pub struct Resolvers {
+    own: Places,
+    all: Places,
+}
+
+impl Resolvers {
+    /// `None` when all of either are taken.
+    pub fn take(&self) -> Option<[Place; 2]> {
+        Some([self.own.take()?, self.all.take()?])
+    }
+
+    #[cfg(test)]
+    pub fn of(most: usize) -> Self {
+        Self { own: Places::new(most), all: Places::new(most) }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Programs {
     count: Mutex<usize>,
@@ -138,6 +169,17 @@ mod tests {
         while !again() {
             std::thread::yield_now(); // the last of them is about to give its place back
         }
+    }
+
+    #[test]
+    fn a_plugin_whose_names_are_slow_leaves_places_to_the_others() {
+        let jobs = Jobs::default();
+        let resolvers = |plugin: &str| jobs.resolvers(&plugin.parse().unwrap());
+        let slow: Vec<_> = (0..MAX_RESOLVERS).map_while(|_| resolvers("slow").take()).collect();
+        assert_eq!(slow.len(), MAX_RESOLVERS_EACH);
+        assert!(resolvers("other").take().is_some());
+        drop(slow);
+        assert!(resolvers("slow").take().is_some());
     }
 
     #[test]

@@ -86,14 +86,14 @@ impl Broker {
         let session = session.clone();
         let job: Box<dyn FnOnce() -> Outcome + Send> = match permit {
             Permit::Connect { endpoint, wait } => {
-                let resolvers = self.jobs.resolvers();
+                let resolvers = self.jobs.resolvers(plugin);
                 Box::new(move || connect::connect(&endpoint, wait, &resolvers))
             }
             Permit::DatagramSend { endpoint, payload } => {
                 if let Some(result) = datagram::send_at_once(&session, &endpoint, &payload) {
                     return Some(result.into());
                 }
-                let resolvers = self.jobs.resolvers();
+                let resolvers = self.jobs.resolvers(plugin);
                 Box::new(move || datagram::send(&session, &endpoint, &payload, &resolvers).into())
             }
             Permit::DatagramReceive { endpoint, wait } => {

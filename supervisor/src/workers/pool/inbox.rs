@@ -255,7 +255,7 @@ impl Slot {
             Err(error) => EndCause::Unknown(error.to_string()),
         };
         // before its pipe is emptied: nobody waits for what it still asks for
-        self.desk.close(shared.broker.effects());
+        self.close_desk(shared);
         self.drain(shared, now);
         let Some(process) = self.process.take() else { return };
         shared.data.end(self.token());

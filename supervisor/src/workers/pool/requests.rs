@@ -5,7 +5,7 @@ use super::{Request, Shared};
 use crate::audit::AuditEvent;
 use crate::clock::Time;
 use crate::workers::broker::desk::Taken;
-use crate::workers::broker::{Outcome, Permit};
+use crate::workers::broker::{Outcome, Permit, Subject};
 use crate::workers::lifecycle::State;
 use midimon_shared::codec::{self, PREFIX};
 use midimon_shared::host::{HostAnswer, HostRefusal, HostReply, HostRequest, RefusalKind};
@@ -70,21 +70,28 @@ impl Slot {
             Ok(HostReply::Ran { stdout, stderr, .. }) => stdout.len() + stderr.len(),
             _ => 0,
         };
-        shared.audit.record(
-            &self.spec.id,
-            AuditEvent::Use {
-                what: subject.what.to_owned(),
-                target: subject.target,
-                bytes: subject.bytes + received as u64,
-                allowed: result.is_ok(),
-                reason: result.as_ref().err().map(|refusal| refusal.message.clone()),
-            },
-        );
+        // what was tried and did not work was allowed all the same
+        let refused = matches!(kind, Some(RefusalKind::NotGranted | RefusalKind::Invalid | RefusalKind::TooMany));
+        let reason = result.as_ref().err().map(|refusal| refusal.message.clone());
+        self.record_use(shared, subject, received, !refused, reason);
         match self.send_answer(&HostAnswer { id, result }, descriptor) {
             // it has ended: its exit says why
             Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::ECONNREFUSED) => {}
             Err(error) => self.violation(format!("it does not take its answers: {}", error.desc())),
         }
+    }
+
+    /// The process has ended: what it left on is switched off, and what it did not wait for is recorded.
+    pub fn close_desk(&mut self, shared: &Shared) {
+        if let Some(subject) = self.desk.close(shared.broker.effects()) {
+            self.record_use(shared, subject, 0, true, Some("its process ended before the answer".to_owned()));
+        }
+    }
+
+    fn record_use(&self, shared: &Shared, subject: Subject, received: usize, allowed: bool, reason: Option<String>) {
+        let Subject { what, target, bytes } = subject;
+        let event = AuditEvent::Use { what: what.to_owned(), target, bytes: bytes + received as u64, allowed, reason };
+        shared.audit.record(&self.spec.id, event);
     }
 
     /// Sends one message, or nothing where there is no process any more.
