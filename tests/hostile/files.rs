@@ -70,9 +70,13 @@ cases! {
         => Expected::Errno(&[Errno::EACCES, Errno::EPERM, Errno::EXDEV]);
     hostile_012_a_file_of_the_users_cannot_be_removed: link("unlink {files}/script") => EACCES;
     hostile_012_no_directory_can_be_made_outside: link("mkdir {files}/new") => EACCES;
+    hostile_013_a_full_data_directory_ends_it: Case::of("fill_disk").with_data().with("quota_mib = 16\ntimeout_ms = 60000")
+        => Expected::Ends("quota exceeded");
+    hostile_014_empty_files_without_number_end_it: Case::of("many_files").with_data().with("quota_files = 500\ntimeout_ms = 60000")
+        => Expected::Ends("quota exceeded");
     hostile_015_a_sparse_terabyte_is_refused: Case::of("sparse").on("ftruncate").with_data() => Expected::Errno(&[Errno::EFBIG]);
     hostile_015_a_byte_at_a_terabyte_is_refused: Case::of("sparse").on("write").with_data() => Expected::Errno(&[Errno::EFBIG]);
-    hostile_015_room_over_the_quota_is_refused: Case::of("sparse").on("fallocate").with_data() => Expected::Errno(&[Errno::EFBIG]);
+    hostile_015_room_without_writing_is_refused: Case::of("sparse").on("fallocate").with_data() => Expected::Errno(&[Errno::EOPNOTSUPP]);
     hostile_016_a_program_it_wrote_cannot_be_run: Case::of("exec_own").on("replace").with_data()
         => Expected::Forbidden("execve");
     hostile_016_code_it_wrote_cannot_be_mapped: Case::of("exec_own").on("map").with_data().only(LOADED)

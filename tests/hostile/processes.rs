@@ -39,11 +39,11 @@ cases! {
     hostile_019_no_brother: fork("parent") => EPERM;
     hostile_021_no_other_program: Case::of("execve").on("execve") => Expected::Forbidden("execve");
     hostile_021_no_other_program_by_descriptor: Case::of("execve").on("execveat") => Expected::Forbidden("execveat");
-    hostile_022_a_process_of_the_users_cannot_be_traced: trace("seize {victim}") => Expected::Forbidden("ptrace");
+    hostile_022_a_process_of_the_users_cannot_be_traced: trace("seize {victim}").attaching() => Expected::Forbidden("ptrace");
     hostile_022_the_supervisor_cannot_be_traced: trace("parent 0").privileged() => Expected::Forbidden("ptrace");
     hostile_022_it_cannot_offer_itself_to_be_traced: trace("traceme 0").only(FIRST_THREAD) => Expected::Forbidden("ptrace");
-    hostile_022_no_memory_of_others_can_be_read: trace("readv {victim}") => Expected::Forbidden("process_vm_readv");
-    hostile_022_no_memory_of_others_can_be_written: trace("writev {victim}") => Expected::Forbidden("process_vm_writev");
+    hostile_022_no_memory_of_others_can_be_read: trace("readv {victim}").attaching() => Expected::Forbidden("process_vm_readv");
+    hostile_022_no_memory_of_others_can_be_written: trace("writev {victim}").attaching() => Expected::Forbidden("process_vm_writev");
     hostile_023_nobody_can_be_killed: signal("kill {victim}") => Expected::Forbidden("kill");
     hostile_023_the_supervisor_cannot_be_signalled: signal("parent 0") => Expected::Forbidden("kill");
     hostile_023_everybody_cannot_be_signalled: signal("everybody 0") => Expected::Forbidden("kill");
@@ -54,7 +54,7 @@ cases! {
     hostile_023_no_queued_signal_to_a_thread: signal("tgqueue {victim}") => Expected::Forbidden("rt_tgsigqueueinfo");
     hostile_023_no_signal_by_pidfd: signal("pidfd {victim}") => Expected::Forbidden("pidfd_open");
     hostile_023_no_signal_by_a_pipes_owner: signal("owner {victim}") => Expected::Refused("fcntl");
-    hostile_024_no_descriptor_can_be_stolen: Case::of("steal_fd").on("{victim}") => Expected::Forbidden("pidfd_open");
+    hostile_024_no_descriptor_can_be_stolen: Case::of("steal_fd").on("{victim}").attaching() => Expected::Forbidden("pidfd_open");
     hostile_024_none_of_the_supervisors_can_be_stolen: Case::of("steal_fd").on("0").privileged() => Expected::Forbidden("pidfd_open");
     hostile_027_it_cannot_stop_itself: Case::of("stop_self").on("tgkill") => Expected::Forbidden("tgkill");
     hostile_034_no_priority: priority("setpriority") => Expected::Refused("setpriority");

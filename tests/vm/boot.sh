@@ -9,7 +9,7 @@ boot() {
 	exec 3<>"$out/stdin"
 	# Software emulation: /dev/kvm may exist and still not work.
 	timeout --foreground -k 5 "$deadline" qemu-system-x86_64 \
-		-accel tcg,thread=multi -smp 2 -cpu max -M pc -m 1024 \
+		-accel tcg,thread=multi -smp 2 -cpu max -M pc -m 2048 \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel/vmlinux" -initrd "$out/initrd" \
 		-append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off no_timer_check tsc=reliable cryptomgr.notests audit=0 nowatchdog" \

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, out, bin_dir, plugins_dir; kernel, version by setup.sh
+# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, target, out, bin_dir, plugins_dir, fixtures_dir; kernel, version by setup.sh
 # Builds the guest's file system: one uncompressed cpio archive.
 
 # With their arguments, in the order they are loaded.
@@ -27,6 +27,9 @@ build_initrd() {
 	cp -a /usr/share/alsa "$tree/usr/share/"
 	if [[ $needs_midimon ]]; then
 		add_midimon
+	fi
+	if [[ $hostile_tests ]]; then
+		add_hostile
 	fi
 	add_tests
 	(cd "$tree" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$out/initrd"
@@ -83,6 +86,20 @@ add_midimon() {
 		add_program "$plugin"
 		rm "$tree$plugin"
 	done < <(find -L "$plugins_dir" -name '*.so' -exec realpath {} +)
+}
+
+# The hostile plugins as they are, and the program that tries them.
+add_hostile() {
+	mkdir -p "$tree/opt/midimon/hostile"
+	add_program "$hostile_tests" /opt/midimon/hostile/tests
+	strip --strip-debug "$tree/opt/midimon/hostile/tests" 2>/dev/null || true
+	cp "$target"/hostile/{*.so,outside} "$tree/opt/midimon/hostile/"
+	cp -rL "$fixtures_dir" "$tree/opt/midimon/fixtures"
+	# what they are linked to
+	local library
+	for library in "$target"/hostile/*.so; do
+		add_program "$library" "/opt/midimon/hostile/${library##*/}"
+	done
 }
 
 add_tests() {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, root, cache, out, bin_dir, plugins_dir
+# shellcheck shell=bash disable=SC2154 # sourced by run, which sets here, root, target, cache, out, bin_dir, plugins_dir, fixtures_dir
 # What the test bed needs on the host: the guest's kernel, our binaries.
 
 require_debian() {
@@ -24,6 +24,21 @@ require_binaries() {
 		[[ -x $bin_dir/$binary ]] || die "$bin_dir/$binary is missing: run 'make build' first (or set MIDIMON_BIN_DIR)"
 	done
 	[[ -d $plugins_dir ]] || die "$plugins_dir is missing: run 'make plugins' first (or set MIDIMON_PLUGINS_DIR)"
+}
+
+# Only tests that say "# needs: hostile" need the hostile plugins and the tests that use them.
+require_hostile() {
+	hostile_tests=
+	local name wanted=
+	for name in "${chosen[@]}"; do
+		grep -q '^# needs: hostile' "$here/guest/$name" && wanted=1
+	done
+	[[ $wanted ]] || return 0
+	"$root/tests/hostile/build" "$target/hostile"
+	hostile_tests=$(CARGO_TARGET_DIR=$target cargo test --release --quiet -p midimon-tests --test hostile --no-run \
+		--message-format json | sed -n 's/.*"name":"hostile".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+	[[ -x $hostile_tests ]] || die "the hostile tests do not build"
+	[[ -d $fixtures_dir ]] || die "$fixtures_dir is missing: run 'make plugins' first (or set MIDIMON_FIXTURES_DIR)"
 }
 
 # The packages the newest distribution kernel consists of, one a line.

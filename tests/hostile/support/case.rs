@@ -134,6 +134,15 @@ impl Case {
         self
     }
 
+    /// Yama, where it is on, lets only root attach to what is no child of one's own.
+    pub fn attaching(mut self) -> Self {
+        let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+        if !matches!(scope.trim(), "" | "0") {
+            self.control = Control::Answers;
+        }
+        self
+    }
+
     /// In these ways only.
     pub const fn only(mut self, modes: &'static [Mode]) -> Self {
         self.modes = modes;
