@@ -152,6 +152,35 @@ fn a_plugin_that_fills_its_quota_to_the_last_byte_is_told_and_lives() {
     daemon.stop();
 }
 
+/// How long a file of the worker's may become, as the kernel has it.
+fn file_limit(pid: i32) -> u64 {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("a worker that runs");
+    let line = limits.lines().find(|line| line.starts_with("Max file size")).expect("a limit of file sizes");
+    line.split_whitespace().nth(3).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn near_its_quota_a_plugin_may_make_no_file_much_longer_and_goes_on() {
+    let _alone = alone();
+    let (_bed, mut daemon) = start("", &["near", "small", "empty"]);
+    let pid = daemon.worker("filler").pid.expect("a process");
+    assert_eq!(file_limit(pid), 64 * MIB);
+    let wait_for = |limit: u64| {
+        eventually("the limit follows", || {
+            if file_limit(pid) == limit { Ok(()) } else { Err(file_limit(pid).to_string()) }
+        });
+    };
+    daemon.answers("filler", 60);
+    // the longest has 5 MiB, and 14 are left
+    wait_for(19 * MIB);
+    daemon.answers("filler", 61);
+    daemon.answers("filler", 62);
+    wait_for(64 * MIB);
+    let worker = daemon.worker("filler");
+    assert_eq!((worker.pid, worker.state), (Some(pid), WorkerState::Ready));
+    daemon.stop();
+}
+
 #[test]
 fn what_careless_programs_do_with_temporary_files_is_nothing() {
     let _alone = alone();

@@ -17,9 +17,11 @@ use midimon_shared::{Limits, PluginId};
 use std::time::Duration;
 
 /// From one count to the next while nothing grows fast.
-pub const RELAXED: Duration = Duration::from_millis(20);
+pub const RELAXED: Duration = Duration::from_millis(10);
 /// From one count to the next at least.
 const HURRIED: Duration = Duration::from_millis(2);
+/// For so long after the first change nobody knows yet how fast it grows.
+const UNKNOWN: Duration = Duration::from_millis(20);
 /// Counting takes no more than one part in so many of the time.
 const SHARE: u32 = 4;
 /// Without a change for so long it is quiet.
@@ -137,6 +139,8 @@ pub struct Quota {
     last: Usage,
     counted: Option<Time>,
     next: Option<Time>,
+    /// When it was quiet last.
+    woken: Time,
     quiet_at: Time,
     file_limit: u64,
     frozen: Option<Time>,
@@ -154,6 +158,7 @@ impl Quota {
             last: usage,
             counted: None,
             next: Some(now),
+            woken: now,
             quiet_at: now,
             file_limit: allowed.bytes,
             frozen: None,
@@ -188,7 +193,10 @@ impl Quota {
     /// Something changed in the directory.
     pub fn changed(&mut self, now: Time) {
         self.quiet_at = now + QUIET_AFTER;
-        self.next.get_or_insert(now);
+        if self.next.is_none() {
+            self.woken = now;
+            self.next = Some(now);
+        }
     }
 
     /// It wrote to a file after it had deleted it. Once is what a late flush does;
@@ -213,7 +221,7 @@ impl Quota {
         }
         self.last = usage;
         self.counted = Some(now);
-        self.next = (now < self.quiet_at).then(|| now + self.interval(growth, since, count.took));
+        self.next = (now < self.quiet_at).then(|| now + self.interval(now, growth, since, count.took));
 
         if let Some(excess) = self.allowed.excess(&usage) {
             // what cannot be counted may have moved meanwhile: once more, standing still
@@ -271,11 +279,12 @@ impl Quota {
     }
 
     /// Half the time in which the rest would be full at the present pace.
-    fn interval(&self, growth: u64, since: Duration, took: Duration) -> Duration {
+    fn interval(&self, now: Time, growth: u64, since: Duration, took: Duration) -> Duration {
         let left = self.allowed.bytes.saturating_sub(self.last.bytes) as f64;
         let per_second = growth as f64 / since.as_secs_f64();
         let full_in = if per_second > 0.0 { left / per_second / 2.0 } else { f64::MAX };
-        let wanted = Duration::try_from_secs_f64(full_in).unwrap_or(RELAXED).clamp(HURRIED, RELAXED);
+        let longest = if now.since(self.woken) < UNKNOWN { HURRIED } else { RELAXED };
+        let wanted = Duration::try_from_secs_f64(full_in).unwrap_or(RELAXED).clamp(HURRIED, longest);
         wanted.max(took * SHARE)
     }
 }

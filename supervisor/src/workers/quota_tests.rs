@@ -33,7 +33,7 @@ fn while_nothing_changes_nothing_is_counted() {
         assert_eq!(quota.counted(next, &count(usage(MIB, MIB))), Decision::Nothing);
         assert!(next < ms(6_100), "counted for ever");
     }
-    assert!((40..60).contains(&counts), "every 20 ms for a second, not {counts}");
+    assert!((90..130).contains(&counts), "every 10 ms for a second, not {counts}");
 }
 
 #[test]
@@ -113,6 +113,7 @@ fn a_file_limit_never_refuses_what_the_quota_allows() {
 fn the_faster_it_grows_the_sooner_it_is_counted_and_counting_never_takes_all_the_time() {
     let next_after = |from: u64, to: u64, took| {
         let mut quota = quiet(0);
+        quota.changed(ms(50));
         quota.counted(ms(100), &count(usage(from, from)));
         quota.counted(ms(120), &Count { took, ..count(usage(to, to)) });
         quota.next().unwrap().since(ms(120))
@@ -120,6 +121,18 @@ fn the_faster_it_grows_the_sooner_it_is_counted_and_counting_never_takes_all_the
     assert_eq!(next_after(MIB, MIB + 1024, Duration::ZERO), RELAXED);
     assert_eq!(next_after(MIB, 40 * MIB, Duration::ZERO).as_millis(), 6);
     assert_eq!(next_after(MIB, 40 * MIB, Duration::from_millis(5)), Duration::from_millis(20));
+}
+
+#[test]
+fn after_the_first_change_it_is_counted_often_since_its_pace_is_not_known() {
+    let mut quota = quiet(MIB);
+    quota.changed(ms(5_000));
+    let mut times = Vec::new();
+    while let Some(next) = quota.next().filter(|next| *next < ms(5_040)) {
+        times.push(next.since(ms(5_000)).as_millis());
+        quota.counted(next, &count(usage(MIB, MIB)));
+    }
+    assert_eq!(times, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 30]);
 }
 
 #[test]

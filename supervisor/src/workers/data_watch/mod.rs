@@ -3,7 +3,7 @@
 //!
 //! What it decides comes from the pure [`quota`](super::quota); [`tree`] knows
 //! what changed. A quiet directory costs nothing. A busy one is looked at every
-//! 20 ms or sooner, however many events it makes: they wait in the kernel.
+//! 10 ms or sooner, however many events it makes: they wait in the kernel.
 
 mod tree;
 
