@@ -71,7 +71,8 @@ fn serve(args: &SpawnArgs, kind: CodeKind) -> Result<(), Stop> {
     let failed = |error: String| Stop::new(WorkerExit::Load, error);
     match kind {
         CodeKind::Native => {
-            let (plugin, ready) = native::load(load, code, channel.host()).map_err(|error| failed(error.to_string()))?;
+            let (plugin, ready) =
+                native::load(load, code, channel.host()).map_err(|error| failed(error.to_string()))?;
             channel.send(&Event::Ready(ready))?;
             footprint::shrink();
             serve::serve(channel, limits, plugin)

@@ -7,8 +7,7 @@ use super::template::fill;
 use super::typist::{Typing, Typist, TypistStatus};
 use crate::clock::now;
 use crate::mapping::types::Effect;
-use crate::midi::output::{NoteFn, OutputStatus, Outputs};
-use midimon_shared::ChannelMessage;
+use crate::midi::output::{NoteFn, OutMessage, OutputStatus, Outputs};
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::host::Mouse;
 use serde::Serialize;
@@ -75,7 +74,7 @@ impl Executor {
     }
 
     /// Has a message sent soon. Never waits: false when there was no room, which is counted.
-    pub fn send(&self, port: &Arc<str>, message: ChannelMessage) -> bool {
+    pub fn send(&self, port: &Arc<str>, message: impl Into<OutMessage>) -> bool {
         self.outputs.send(port, message)
     }
 

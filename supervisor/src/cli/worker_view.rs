@@ -186,6 +186,14 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
 
     section("sandbox", sandbox_view::rows(worker, look));
 
+    let named = |name, texts: &[String]| -> Vec<(&str, String)> {
+        texts.iter().map(|text| (name, safe_text(text).into_owned())).collect()
+    };
+    let mut rows = named("granted", &worker.grants);
+    rows.extend(named("asked for only", &worker.not_granted));
+    rows.push(("requests", format!("{} allowed, {} refused", worker.requests.allowed, worker.requests.refused)));
+    section("what it may do", rows);
+
     let calls = &worker.calls;
     section(
         "calls",
@@ -393,8 +401,11 @@ crashy: log: 9600 lines dropped, written too fast
     }
 
     #[test]
-    fn inspecting_shows_limits_and_the_last_log_lines_made_safe() {
+    fn inspecting_shows_grants_limits_and_the_last_log_lines_made_safe() {
         let mut worker = crashed();
+        worker.grants = vec!["network:example.org:443".into()];
+        worker.not_granted = vec!["midi:evil \x1b[2J".into()];
+        worker.requests = RequestCounts { allowed: 7, refused: 2 };
         worker.log_tail = vec!["hello".into(), "evil \x1b]0;title\x07".into()];
         let text = inspect(&worker, &Look::plain(80));
         for line in [
@@ -408,6 +419,9 @@ crashy: log: 9600 lines dropped, written too fast
             "  warning          5.2 s of processor time within 10 s (limit 50 % of a core)",
             "  latency p99      1.24ms",
             "  cpu_percent      50",
+            "  granted          network:example.org:443",
+            "  asked for only   midi:evil \\u{1b}[2J",
+            "  requests         7 allowed, 2 refused",
             "  fuel             100000000",
             "  queue_depth      32",
             "  hello",

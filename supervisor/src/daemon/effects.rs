@@ -4,6 +4,7 @@ use super::router;
 use crate::action::Executor;
 use crate::mapping::parse_keystroke;
 use crate::mapping::types::{Effect, Shell};
+use crate::midi::output::OutMessage;
 use crate::monitor::Monitor;
 use crate::workers::broker::effects::{Effects, MidiMessage};
 use crate::workers::log::safe;
@@ -35,6 +36,11 @@ impl PluginEffects {
     }
 }
 
+/// A body as a desktop shows it that reads markup in bodies, as most do: no links, no pictures.
+fn plain(body: &str) -> String {
+    body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 impl std::fmt::Debug for PluginEffects {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("PluginEffects").finish_non_exhaustive()
@@ -53,7 +59,9 @@ impl Effects for PluginEffects {
     fn send_midi(&self, port: &str, message: &MidiMessage) -> Result<(), HostRefusal> {
         match message {
             MidiMessage::Channel(message) => taken(self.executor.send(&port.into(), *message)),
-            MidiMessage::SysEx(_) => refuse(RefusalKind::Failed, "outputs take channel messages only, no SysEx"),
+            MidiMessage::SysEx(bytes) => {
+                taken(self.executor.send(&port.into(), OutMessage::SysEx(bytes.as_slice().into())))
+            }
         }
     }
 
@@ -92,7 +100,7 @@ impl Effects for PluginEffects {
         router::note(&self.monitor, format!("{title}: {body}"));
         let Some(program) = NOTIFIERS.into_iter().find(|path| Path::new(path).is_file()) else { return Ok(()) };
         // what stands behind `--` is no option, whatever it begins with
-        let argv = [program, "--app-name=midimon", "--", &title, &body].map(str::to_owned).into();
+        let argv = [program, "--app-name=midimon", "--", &title, &plain(&body)].map(str::to_owned).into();
         self.submit(&Effect::Shell(Shell { argv, timeout: NOTIFY_LIMIT }))
     }
 }
@@ -129,12 +137,18 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_message_goes_to_the_output_of_its_name_and_sysex_nowhere() {
+    fn a_message_goes_to_the_output_of_its_name() {
         let effects = effects();
         let message = |bytes: &[u8]| MidiMessage::parse(bytes).unwrap();
         assert_eq!(effects.send_midi("synth", &message(&[0x90, 60, 100])), Ok(()));
-        assert_eq!(effects.executor.status().outputs[0].name, "synth");
-        assert!(effects.send_midi("synth", &message(&[0xF0, 1, 0xF7])).is_err());
+        assert_eq!(effects.send_midi("drums", &message(&[0xF0, 1, 0xF7])), Ok(()));
+        let names: Vec<String> = effects.executor.status().outputs.into_iter().map(|output| output.name).collect();
+        assert_eq!(names, ["drums", "synth"]);
+    }
+
+    #[test]
+    fn a_desktop_that_reads_markup_finds_none() {
+        assert_eq!(plain("<a href=\"x\">a & b</a>"), "&lt;a href=\"x\"&gt;a &amp; b&lt;/a&gt;");
     }
 
     #[test]

@@ -9,8 +9,7 @@ mod writer;
 
 use super::hotplug::{Hotplug, PortWatcher};
 use super::seq::{self, Port, SeqError};
-use midimon_shared::ChannelMessage;
-pub use queue::Pace;
+pub use queue::{OutMessage, Pace};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -101,7 +100,8 @@ impl Outputs {
     /// Puts a message into the queue of the output of this name. Never waits.
     ///
     /// False when it was dropped; that is counted.
-    pub fn send(&self, name: &Arc<str>, message: ChannelMessage) -> bool {
+    pub fn send(&self, name: &Arc<str>, message: impl Into<OutMessage>) -> bool {
+        let message = message.into();
         if let Some(writer) = self.shared.writers.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return writer.send(message);
         }

@@ -3,6 +3,7 @@
 use crate::clock::Time;
 use midimon_shared::{Channel, ChannelMessage, U7};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Messages that wait at most; note-offs find room beyond it, see [`MAX_WAITING_OFFS`].
@@ -12,10 +13,25 @@ const MAX_WAITING_OFFS: usize = 16 * 128;
 /// From this many on, a newer value of a knob or fader takes the place of an older one.
 pub const BACKLOG: usize = 32;
 
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutMessage {
+    /// A channel message.
+    Channel(ChannelMessage),
+    /// A whole System Exclusive message, 0xF0 and 0xF7 included.
+    SysEx(Arc<[u8]>),
+}
+
+impl From<ChannelMessage> for OutMessage {
+    fn from(message: ChannelMessage) -> Self {
+        Self::Channel(message)
+    }
+}
+
 /// Messages that wait for their turn.
 #[derive(Debug, Default)]
 pub struct Queue {
-    waiting: VecDeque<ChannelMessage>,
+    waiting: VecDeque<OutMessage>,
 }
 
 /// What became of a message.
@@ -31,17 +47,17 @@ pub enum Queued {
 
 impl Queue {
     /// Puts a message at the end, or in the place of an older one that it makes pointless.
-    pub fn push(&mut self, message: ChannelMessage) -> Queued {
+    pub fn push(&mut self, message: OutMessage) -> Queued {
         if self.waiting.len() >= BACKLOG
-            && let Some(stream) = stream(message)
-            && let Some(older) = self.waiting.iter_mut().find(|older| self::stream(**older) == Some(stream))
+            && let Some(stream) = stream(&message)
+            && let Some(older) = self.waiting.iter_mut().find(|older| self::stream(older) == Some(stream))
         {
             *older = message;
             return Queued::Replaced;
         }
         let room = match message {
             // a note that was switched on must be switched off
-            ChannelMessage::NoteOff { .. } => MAX_WAITING + MAX_WAITING_OFFS,
+            OutMessage::Channel(ChannelMessage::NoteOff { .. }) => MAX_WAITING + MAX_WAITING_OFFS,
             _ => MAX_WAITING,
         };
         if self.waiting.len() >= room {
@@ -52,7 +68,7 @@ impl Queue {
     }
 
     /// The message whose turn it is.
-    pub fn pop(&mut self) -> Option<ChannelMessage> {
+    pub fn pop(&mut self) -> Option<OutMessage> {
         self.waiting.pop_front()
     }
 
@@ -72,7 +88,8 @@ impl Queue {
 ///
 /// Switches (CC 64-69), bank select, data entry and (N)RPN numbers (0, 6, 32, 38,
 /// 96-101) and channel mode messages (120-127) depend on their order.
-fn stream(message: ChannelMessage) -> Option<[u8; 2]> {
+fn stream(message: &OutMessage) -> Option<[u8; 2]> {
+    let OutMessage::Channel(message) = *message else { return None };
     let [status, number, _] = message.to_bytes();
     match message {
         ChannelMessage::ControlChange { .. } => {
@@ -165,11 +182,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn message(bytes: [u8; 3]) -> ChannelMessage {
+    fn channel(bytes: [u8; 3]) -> ChannelMessage {
         ChannelMessage::from_bytes(bytes).unwrap()
     }
 
-    fn note(key: u8) -> ChannelMessage {
+    fn message(bytes: [u8; 3]) -> OutMessage {
+        channel(bytes).into()
+    }
+
+    fn note(key: u8) -> OutMessage {
         message([0x90, key, 1])
     }
 
@@ -181,7 +202,7 @@ mod tests {
         queue
     }
 
-    fn drained(mut queue: Queue) -> Vec<ChannelMessage> {
+    fn drained(mut queue: Queue) -> Vec<OutMessage> {
         std::iter::from_fn(|| queue.pop()).collect()
     }
 
@@ -217,6 +238,16 @@ mod tests {
             queue.push(message(bytes));
             assert_eq!(queue.push(message(bytes)), Queued::Waits, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn sysex_is_never_merged() {
+        let mut queue = backlog();
+        let sysex = OutMessage::SysEx([0xF0, 1, 0xF7][..].into());
+        for _ in 0..2 {
+            assert_eq!(queue.push(sysex.clone()), Queued::Waits);
+        }
+        assert_eq!(drained(queue)[BACKLOG..], [sysex.clone(), sysex]);
     }
 
     #[test]
@@ -258,7 +289,7 @@ mod tests {
             let mut sounding = Sounding::default();
             let mut on = std::collections::HashSet::new();
             for (status, note, velocity) in messages {
-                let message = message([status, note, velocity]);
+                let message = channel([status, note, velocity]);
                 sounding.sent(message);
                 match message {
                     ChannelMessage::NoteOn { channel, note, .. } => on.insert((channel, note)),

@@ -1,6 +1,6 @@
 //! One output's thread.
 
-use super::queue::{Pace, Pacer, Queue, Queued, Sounding};
+use super::queue::{OutMessage, Pace, Pacer, Queue, Queued, Sounding};
 use super::{NoteFn, Opener, OutputStatus, Wire};
 use crate::clock::{Time, now};
 use crate::midi::seq::Port;
@@ -43,7 +43,7 @@ struct State {
 
 /// What the thread does next.
 enum Job {
-    Send(ChannelMessage),
+    Send(OutMessage),
     Panic,
     Gone(i32, i32),
     Stop,
@@ -73,7 +73,7 @@ impl Writer {
     }
 
     /// False when it was dropped.
-    pub fn send(&self, message: ChannelMessage) -> bool {
+    pub fn send(&self, message: OutMessage) -> bool {
         let mut state = self.shared.state();
         let queued = state.queue.push(message);
         match queued {
@@ -196,7 +196,7 @@ impl Thread<'_> {
                 }
                 Job::Stop => {
                     for off in self.sounding.release() {
-                        self.send_paced(off);
+                        self.send_paced(off.into());
                     }
                     return;
                 }
@@ -204,7 +204,7 @@ impl Thread<'_> {
         }
     }
 
-    fn send(&mut self, message: ChannelMessage) {
+    fn send(&mut self, message: OutMessage) {
         if self.line.is_some() || self.open() {
             self.send_paced(message);
         }
@@ -244,10 +244,16 @@ impl Thread<'_> {
         }
     }
 
-    fn send_paced(&mut self, message: ChannelMessage) {
+    fn send_paced(&mut self, message: OutMessage) {
         let Some(line) = &mut self.line else { return };
-        let bytes = message.to_bytes();
-        let bytes = &bytes[..message.wire_len()];
+        let short;
+        let bytes = match &message {
+            OutMessage::Channel(message) => {
+                short = message.to_bytes();
+                &short[..message.wire_len()]
+            }
+            OutMessage::SysEx(bytes) => bytes,
+        };
         self.shared.wait_until(line.pacer.send_at(self.pace, now(), bytes.len()));
         let mut result = line.wire.send(bytes);
         for _ in 1..ATTEMPTS {
@@ -259,7 +265,9 @@ impl Thread<'_> {
         }
         match result {
             Ok(()) => {
-                self.sounding.sent(message);
+                if let OutMessage::Channel(message) = message {
+                    self.sounding.sent(message);
+                }
                 let mut state = self.shared.state();
                 state.status.sent += 1;
                 state.status.sounding = self.sounding.count();
@@ -282,7 +290,7 @@ impl Thread<'_> {
         });
         // some instruments know only the note-offs
         for message in self.sounding.release().chain(all) {
-            self.send_paced(message);
+            self.send_paced(message.into());
         }
     }
 
@@ -381,6 +389,17 @@ mod tests {
             assert_eq!(bench.sent.recv().unwrap(), [0x90, note, 1]);
         }
         assert_eq!(bench.sent.recv().unwrap(), [0xC0, 5]);
+    }
+
+    #[test]
+    fn a_sysex_is_sent_whole_in_its_turn() {
+        let bench = bench(true);
+        let bytes = [&[0xF0][..], &[1; 1022], &[0xF7]].concat();
+        bench.send(on(1));
+        assert!(bench.outputs.send(&bench.name, OutMessage::SysEx(bytes.as_slice().into())));
+        bench.send(on(2));
+        let sent: Vec<Vec<u8>> = bench.sent.iter().take(3).collect();
+        assert_eq!(sent, [vec![0x90, 1, 1], bytes, vec![0x90, 2, 1]]);
     }
 
     #[test]
