@@ -82,6 +82,10 @@ impl Flood {
 
     /// Takes an event in and gives the line to write now, if any.
     pub fn take(&mut self, now: Time, time: String, event: AuditEvent) -> Option<Entry> {
+        if let AuditEvent::Lost { count } = event {
+            self.lose(now, count);
+            return None;
+        }
         if !event.is_activity() {
             if self.life.take(now) {
                 return Some(self.entry(time, event, 1));
@@ -111,7 +115,7 @@ impl Flood {
 
     /// Counts events that were let go.
     pub fn lose(&mut self, now: Time, count: u64) {
-        self.lost += count;
+        self.lost = self.lost.saturating_add(count);
         self.tell.get_or_insert(now + SAME);
     }
 
@@ -233,6 +237,17 @@ mod tests {
         assert!((BURST as usize..=BURST as usize + 10 * PER_SECOND as usize + 1).contains(&kept), "{kept}");
         assert_eq!(kept as u64 + lost, 100_000);
         assert!(lines.len() - kept <= 12, "one line of loss a second");
+    }
+
+    #[test]
+    fn losses_told_from_elsewhere_add_up_and_take_no_allowance() {
+        let mut flood = flood();
+        for _ in 0..1000 {
+            assert!(flood.take(ms(0), String::new(), AuditEvent::Lost { count: 7 }).is_none());
+        }
+        assert!(flood.take(ms(0), String::new(), written("a", 0)).is_some());
+        let entries = flood.due(ms(1000), "now");
+        assert_eq!(entries.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&AuditEvent::Lost { count: 7000 }]);
     }
 
     #[test]

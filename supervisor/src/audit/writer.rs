@@ -55,7 +55,8 @@ impl Log {
             match item {
                 Item::Event(at, event) => entries.extend(self.flood.take(now, time(at), event)),
                 Item::Grants(at, capabilities) => {
-                    entries.extend(self.grants(dir, plugin, at, capabilities.into_iter().collect()));
+                    self.write(dir, plugin, &std::mem::take(&mut entries));
+                    self.grants(dir, plugin, at, capabilities.into_iter().collect());
                 }
             }
         }
@@ -65,8 +66,8 @@ impl Log {
         self.write(dir, plugin, &entries);
     }
 
-    /// What differs from the grants that were recorded last.
-    fn grants(&mut self, dir: &AuditDir, plugin: &PluginId, at: SystemTime, now: BTreeSet<String>) -> Vec<Entry> {
+    /// Writes what differs from the grants that were recorded last, and then remembers it.
+    fn grants(&mut self, dir: &AuditDir, plugin: &PluginId, at: SystemTime, now: BTreeSet<String>) {
         let before = self.grants.take().unwrap_or_else(|| dir.read_grants(plugin));
         let event =
             |event: AuditEvent| Entry { time: time(at), plugin: plugin.clone(), event: event.shown(), times: 1 };
@@ -74,6 +75,11 @@ impl Log {
         let withdrawn =
             before.difference(&now).map(|capability| AuditEvent::Withdrawn { capability: capability.clone() });
         let entries: Vec<Entry> = withdrawn.chain(granted).map(event).collect();
+        if !self.write(dir, plugin, &entries) {
+            // they are recorded with the next grants: those remembered stay what they were
+            self.grants = Some(before);
+            return;
+        }
         if !entries.is_empty()
             && let Err(error) = dir.write_grants(plugin, &now)
         {
@@ -81,15 +87,18 @@ impl Log {
             tracing::warn!("cannot remember the grants of {plugin}: {error}");
         }
         self.grants = Some(now);
-        entries
     }
 
-    fn write(&mut self, dir: &AuditDir, plugin: &PluginId, entries: &[Entry]) {
+    /// Says whether all was written.
+    fn write(&mut self, dir: &AuditDir, plugin: &PluginId, entries: &[Entry]) -> bool {
         if entries.is_empty() {
-            return;
+            return true;
         }
         match self.try_write(dir, plugin, entries) {
-            Ok(()) => self.said = false,
+            Ok(()) => {
+                self.said = false;
+                true
+            }
             Err(error) => {
                 self.file = None;
                 let lost =
@@ -99,6 +108,7 @@ impl Log {
                 if !std::mem::replace(&mut self.said, true) {
                     tracing::warn!("cannot write the audit log of {plugin}: {error}");
                 }
+                false
             }
         }
     }

@@ -30,6 +30,10 @@ const QUIET_AFTER: Duration = Duration::from_secs(1);
 pub const FREEZE_LIMIT: Duration = Duration::from_millis(20);
 /// From one freeze to the next at least, so that calls still get done.
 const FREEZE_EVERY: Duration = Duration::from_millis(250);
+/// How long a worker stays frozen at most, however long counting takes.
+pub const FREEZE_MOST: Duration = Duration::from_millis(500);
+/// From one try to count to the next where the supervisor lacks what that takes.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// How often a frozen worker is looked at.
 const FROZEN_LOOK: Duration = Duration::from_millis(1);
 /// Free space below which a plugin that deletes files may write no more: what was
@@ -183,6 +187,19 @@ impl Quota {
     #[must_use]
     pub fn is_frozen_long(&self, now: Time) -> bool {
         self.frozen.is_some_and(|since| now.since(since) >= FREEZE_LIMIT)
+    }
+
+    /// Whether a frozen one has to go on, counted or not.
+    #[must_use]
+    pub fn is_overdue(&self, now: Time) -> bool {
+        self.frozen.is_some_and(|since| now.since(since) >= FREEZE_MOST)
+    }
+
+    /// The supervisor lacks what counting takes: it goes on, and is counted soon.
+    pub fn uncounted(&mut self, now: Time) -> Decision {
+        self.next = Some(now + TRY_AGAIN);
+        self.quiet_at = now + QUIET_AFTER;
+        if self.frozen.take().is_some() { Decision::Thaw } else { Decision::Nothing }
     }
 
     /// A frozen one does not stand still yet.

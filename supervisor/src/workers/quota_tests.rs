@@ -156,3 +156,24 @@ fn on_a_full_disk_only_who_hides_files_and_writes_is_stopped() {
         Decision::Nothing
     );
 }
+
+#[test]
+fn no_worker_stays_frozen_for_longer_than_half_a_second() {
+    let mut quota = Quota::new(Allowed { bytes: 64 * MIB, files: 10 }, Usage::default(), Time::from_millis(0));
+    let usage = Usage { bytes: 60 * MIB, files: 1, largest: 60 * MIB, complete: true };
+    let count = Count { usage, took: Duration::ZERO, free: u64::MAX, deletes: false };
+    assert_eq!(quota.counted(Time::from_millis(1), &count), Decision::Freeze);
+    assert!(!quota.is_overdue(Time::from_millis(500)));
+    assert!(quota.is_overdue(Time::from_millis(501)));
+}
+
+#[test]
+fn what_the_supervisor_lacks_stops_nobody_and_is_tried_again() {
+    let mut quota = Quota::new(Allowed { bytes: 64 * MIB, files: 10 }, Usage::default(), Time::from_millis(0));
+    let usage = Usage { bytes: 60 * MIB, files: 1, largest: 60 * MIB, complete: true };
+    let count = Count { usage, took: Duration::ZERO, free: u64::MAX, deletes: false };
+    assert_eq!(quota.counted(Time::from_millis(1), &count), Decision::Freeze);
+    assert_eq!(quota.uncounted(Time::from_millis(5)), Decision::Thaw);
+    assert_eq!(quota.next(), Some(Time::from_millis(105)));
+    assert_eq!(quota.uncounted(Time::from_millis(105)), Decision::Nothing);
+}

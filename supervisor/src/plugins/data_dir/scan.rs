@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Entries a scan looks at before it gives up.
 pub const MAX_SCANNED: u64 = 200_000;
 /// Levels of directories a scan descends; each holds a descriptor open.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// What lies in a data directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +38,15 @@ impl Usage {
     /// depth too, so a plugin that makes millions of files costs no more than that.
     #[must_use]
     pub fn of(dir: OwnedFd, most: u64) -> Self {
+        Self::of_with(dir, most, || {})
+    }
+
+    /// As [`Self::of`]; calls `each` at every entry, so that what cannot wait does not.
+    #[must_use]
+    pub fn of_with(dir: OwnedFd, most: u64, mut each: impl FnMut()) -> Self {
         let mut usage = Self::default();
         usage.complete = walk(dir, most, |found| {
+            each();
             usage.files += 1;
             usage.bytes = usage.bytes.saturating_add(found.bytes);
             usage.largest = usage.largest.max(found.bytes);

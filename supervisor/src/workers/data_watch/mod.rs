@@ -57,6 +57,8 @@ pub(super) struct Watched {
     quota: Quota,
     /// It is over its quota and frozen; the pool ends it.
     stopped: bool,
+    /// Whether it was said that we lack what counting takes.
+    said: bool,
 }
 
 impl Watched {
@@ -69,7 +71,16 @@ impl Watched {
         data: (DataTree, Usage),
     ) -> Self {
         let (tree, usage) = data;
-        Self { token, plugin, pid, pidfd, tree, quota: Quota::new(allowed, usage, clock::now()), stopped: false }
+        Self {
+            token,
+            plugin,
+            pid,
+            pidfd,
+            tree,
+            quota: Quota::new(allowed, usage, clock::now()),
+            stopped: false,
+            said: false,
+        }
     }
 }
 
@@ -136,9 +147,12 @@ impl Thread {
         loop {
             let ready = self.wait();
             let now = clock::now();
-            for (watched, is_ready) in self.watched.iter_mut().zip(ready) {
-                if is_ready || watched.quota.next().is_some_and(|next| next <= now) {
+            for (index, is_ready) in ready.into_iter().enumerate() {
+                let watched = &mut self.watched[index];
+                if is_ready || watched.next().is_some_and(|next| next <= now) {
                     watched.turn(&self.audit, &self.requests);
+                    // nobody waits for another's turn for long
+                    self.watched.iter().for_each(Watched::thaw_overdue);
                 }
             }
             let _ = self.wake.read(); // would block where nobody woke us
@@ -168,12 +182,12 @@ impl Thread {
     fn wait(&self) -> Vec<bool> {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // one that is to be counted anyway is left alone until then, however much it shouts
-        let quiet = |watched: &Watched| watched.quota.next().is_none() && !watched.stopped;
+        let quiet = |watched: &Watched| watched.next().is_none() && !watched.stopped;
         for watched in &self.watched {
             let flags = if quiet(watched) { PollFlags::POLLIN } else { PollFlags::empty() };
             fds.push(PollFd::new(watched.tree.as_fd(), flags));
         }
-        let next: Option<Time> = self.watched.iter().filter_map(|watched| watched.quota.next()).min();
+        let next: Option<Time> = self.watched.iter().filter_map(Watched::next).min();
         let timeout = next.map(|next| TimeSpec::from_duration(next.since(clock::now())));
         match ppoll(&mut fds, timeout, None) {
             Ok(_) => fds[1..].iter().map(|fd| fd.any().unwrap_or(true)).collect(),
@@ -192,24 +206,65 @@ impl Watched {
         if self.quota.is_frozen() && !self.quota.is_frozen_long(now) && !self.pidfd.has_stopped() {
             return self.quota.still_moving(now);
         }
-        let decision = match self.record(audit) {
-            Ok((active, hidden)) => {
-                if active {
-                    self.quota.changed(now);
-                }
-                if hidden { self.quota.hidden_write(now) } else { Decision::Nothing }
-            }
-            Err(errno) => Decision::Stop(WatchError::from(errno).to_string()),
+        let (active, hidden) = match self.record(audit) {
+            Ok(found) => found,
+            Err(errno) => return self.uncounted(errno, requests),
         };
+        if active {
+            self.quota.changed(now);
+        }
+        let decision = if hidden { self.quota.hidden_write(now) } else { Decision::Nothing };
         if matches!(decision, Decision::Stop(_)) {
             return self.carry_out(decision, requests);
         }
-        // where we lack descriptors ourselves: what cannot be counted does not go on
-        let usage = self.tree.usage().unwrap_or_default();
+        let usage = match self.tree.usage(|| self.thaw_overdue()) {
+            Ok(usage) => usage,
+            Err(errno) => return self.uncounted(errno, requests),
+        };
+        if let Some(errno) = self.tree.take_shortage() {
+            self.warn(errno);
+        } else if !self.tree.is_unwatched() {
+            self.said = false;
+        }
         let after = clock::now();
         let count = Count { usage, took: after.since(now), free: self.tree.free(), deletes: self.tree.deletes };
         let decision = self.quota.counted(after, &count);
         self.carry_out(decision, requests);
+    }
+
+    /// When its turn is next, whether something changes or not.
+    fn next(&self) -> Option<Time> {
+        self.quota.next().filter(|_| !self.stopped)
+    }
+
+    /// Lets it go on where it was frozen for too long, whatever counting finds.
+    fn thaw_overdue(&self) {
+        if !self.stopped && self.quota.is_overdue(clock::now()) {
+            let _ = self.pidfd.signal(Signal::SIGCONT); // it may have ended
+        }
+    }
+
+    /// It could not be counted: what we lack ourselves is no fault of the plugin.
+    fn uncounted(&mut self, errno: Errno, requests: &Requests) {
+        let decision = match errno {
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC => {
+                self.warn(errno);
+                self.quota.uncounted(clock::now())
+            }
+            errno => Decision::Stop(WatchError::from(errno).to_string()),
+        };
+        self.carry_out(decision, requests);
+    }
+
+    fn warn(&mut self, errno: Errno) {
+        if !std::mem::replace(&mut self.said, true) {
+            tracing::warn!(
+                "{}: the supervisor cannot watch all of its data directory, {}; its quota is held by counting, later \
+                 than usual",
+                self.plugin,
+                errno.desc()
+            );
+        }
     }
 
     /// Records what happened since the last look. Says whether anything did, and
