@@ -36,7 +36,7 @@ fn a_directory_renamed_to_and_fro_does_not_hold_the_thread() {
     }
     let start = Instant::now();
     tree.look().unwrap();
-    // the walks took a minute; twice the time of a look, and what a busy machine adds
+    // the events and one walk, each as long as a look may take, and what a busy machine adds
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     settle(&mut tree);
     fs::write(one.join("last"), "12345").unwrap();
