@@ -74,6 +74,24 @@ fn grants_are_recorded_when_they_change_and_never_again_after_a_restart() {
 }
 
 #[test]
+fn grants_whose_lines_could_not_be_written_are_recorded_once_they_can_be() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("notes.jsonl");
+    symlink("nowhere", &path).unwrap();
+    let audit = Audit::start(temp.path().into()).unwrap();
+    let grant = || {
+        audit.grants(&id("notes"), ["input".to_owned()]);
+        audit.flush(LONG);
+    };
+    grant();
+    assert!(!temp.path().join("notes.grants").exists());
+    fs::remove_file(&path).unwrap();
+    grant();
+    let granted = AuditEvent::Granted { capability: "input".into() };
+    assert!(read(&path).into_iter().any(|entry| entry.event == granted));
+}
+
+#[test]
 fn a_planted_link_is_not_written_through() {
     let temp = tempfile::tempdir().unwrap();
     let victim = temp.path().join("victim");

@@ -259,10 +259,16 @@ impl Watched {
     fn warn(&mut self, errno: Errno) {
         if !std::mem::replace(&mut self.said, true) {
             tracing::warn!(
-                "{}: the supervisor cannot watch all of its data directory, {}; its quota is held by counting, later \
+                "{}: the supervisor cannot watch all of its data directory: {}; until then its quota is held later \
                  than usual",
                 self.plugin,
-                errno.desc()
+                match errno {
+                    Errno::ENOSPC =>
+                        "there are too many inotify watches; raise them with `sysctl fs.inotify.max_user_watches=524288`",
+                    Errno::EMFILE | Errno::ENFILE =>
+                        "it has no descriptors left; raise LimitNOFILE of its service, or `ulimit -n`",
+                    errno => errno.desc(),
+                }
             );
         }
     }
