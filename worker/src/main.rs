@@ -6,6 +6,7 @@ use midimon_shared::exit::WorkerExit;
 use midimon_shared::protocol::CodeKind;
 use midimon_shared::spawn::SpawnArgs;
 use midimon_worker::channel::Channel;
+use midimon_worker::sandbox::footprint::Code;
 use midimon_worker::sandbox::landlock::Libraries;
 use midimon_worker::sandbox::limits::ProcessLimits;
 use midimon_worker::sandbox::seccomp::policy::Filter;
@@ -37,7 +38,6 @@ fn run() -> Result<(), Stop> {
         fsize_bytes: args.fsize_bytes,
         cpu_seconds: None,
     })?);
-    limits::bound_address_space()?;
     layers.push(priority::lower()?);
     // 4. No power of root's, no life beyond the supervisor's, nobody looks in, no exec gains anything.
     layers.push(capabilities::drop_all()?);
@@ -45,30 +45,33 @@ fn run() -> Result<(), Stop> {
     layers.push(privileges::forbid_dumping()?);
     layers.push(privileges::forbid_new()?);
     surroundings::keep_time_zone();
+    limits::bound_address_space(args.memory_bytes)?;
     // 5. No files but its own, no system calls but a plugin's ordinary ones.
-    let filter = if args.data_dir.is_some() { Filter::Data } else { Filter::Native };
+    let filter = if args.data_dir.is_some() { Filter::NativeData } else { Filter::Native };
     let missing = args.missing_layers;
     layers.push(landlock::enter(args.data_dir.as_deref(), Libraries::Readable, missing)?);
-    layers.push(seccomp::enter(filter, args.violations, missing)?);
+    let (report, stage) = seccomp::enter(filter, args.violations, missing)?;
+    layers.push(report);
     // 6. Only now is there anything to talk about.
     let mut channel = Channel::new(descriptors);
     channel.hello(layers)?;
     let Some((load, code)) = channel.receive_load(&args.plugin, CodeKind::Native)? else {
         return Ok(());
     };
-    // 7. The plugin's code runs from here on.
+    // 7. The plugin's code runs from here on: its constructors.
     let limits = load.limits;
-    let (plugin, ready) = match native::load(load, code, channel.host()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            channel.send(&Event::LoadFailed { message: error.to_string() })?;
-            return Err(Stop::new(WorkerExit::Load, error));
-        }
-    };
+    let opened = native::open(load, code).or_else(|error| refused(&channel, error))?;
     // 8. No new executable memory, no calls only the loader needs.
-    seccomp::lock_down(filter, missing)?;
+    seccomp::lock_down(stage)?;
+    let (plugin, ready) = opened.start(channel.host()).or_else(|error| refused(&channel, error))?;
     channel.send(&Event::Ready(ready))?;
-    footprint::shrink();
+    footprint::shrink(if filter == Filter::NativeData { Code::Copied } else { Code::Mapped });
     // 9. Calls, until the end.
     serve::serve(channel, limits, plugin)
+}
+
+/// Tells the supervisor why the plugin does not run here.
+fn refused<T>(channel: &Channel, error: native::LoadError) -> Result<T, Stop> {
+    channel.send(&Event::LoadFailed { message: error.to_string() })?;
+    Err(Stop::new(WorkerExit::Load, error))
 }

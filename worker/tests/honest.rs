@@ -5,6 +5,7 @@ mod support;
 use midimon_shared::protocol::*;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
+use std::ffi::CStr;
 use support::plugins::Probe;
 use support::*;
 
@@ -18,6 +19,7 @@ const ORDINARY: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +55,35 @@ static int threads(void) {
     free(large);
     return 0;
 }
+static void *small(void *unused) {
+    char *block = malloc(1 << 20);
+    if (!block) return NULL;
+    memset(block, 1, 1 << 20);
+    free(block);
+    return unused;
+}
+/* 72 of the 128 MiB at once, for the C library keeps 40 of stacks; then 12 stacks of 8. */
+static int large(void) {
+    char *block = malloc(72 << 20);
+    pthread_t all[12];
+    void *result;
+    int n;
+    CHECK(block);
+    memset(block, 1, 72 << 20);
+    CHECK(block[(72 << 20) - 1] == 1);
+    free(block);
+    for (n = 0; n < 12; n++) CHECK(pthread_create(&all[n], NULL, small, all) == 0);
+    for (n = 0; n < 12; n++) CHECK(pthread_join(all[n], &result) == 0 && result);
+    return 0;
+}
+/* Quarters of an hour east of Greenwich, and 100. */
+static int zone(void) {
+    time_t then = 1700000000;
+    struct tm local;
+    tzset();
+    localtime_r(&then, &local);
+    return 100 + (int)(local.tm_gmtoff / 900);
+}
 static int clocks(void) {
     struct timespec wait = { 0, 1000 };
     time_t now = time(NULL);
@@ -74,6 +105,7 @@ static int files(void) {
     FILE *file;
     DIR *directory;
     int fd, entries = 0;
+    char *map;
     const char *data = here();
     snprintf(place, sizeof place, "%s/one", data);
     CHECK(mkdir(place, 0700) == 0 || errno == EEXIST);
@@ -100,6 +132,15 @@ static int files(void) {
     CHECK(chmod(into, 0777) == -1 && errno == EPERM);
     CHECK(open(into, O_RDONLY | O_TRUNC) == -1 && errno == EACCES);
     CHECK(open("/etc/passwd", O_RDONLY) == -1 && errno == EACCES);
+    /* a file can be mapped to be read, and a private change is its owner's alone */
+    CHECK((fd = open(into, O_RDWR | O_TRUNC | O_CLOEXEC)) >= 0 && ftruncate(fd, 9000) == 0);
+    CHECK(pwrite(fd, "mapped", 6, 4096) == 6);
+    map = mmap(NULL, 8000, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 4096);
+    CHECK(map != MAP_FAILED && memcmp(map, "mapped\0", 7) == 0);
+    map[0] = 'M';
+    CHECK(pread(fd, line, 6, 4096) == 6 && memcmp(line, "mapped", 6) == 0);
+    CHECK(close(fd) == 0 && munmap(map, 8000) == 0);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 50, 0) == MAP_FAILED && errno == EBADF);
     CHECK(unlink(into) == 0);
     return 0;
 }
@@ -107,6 +148,8 @@ static int probe(const char *what) {
     if (is(what, "talk")) return talk();
     if (is(what, "threads")) return threads();
     if (is(what, "clocks")) return clocks();
+    if (is(what, "large")) return large();
+    if (is(what, "zone")) return zone();
     if (is(what, "refusals")) return refusals();
     if (is(what, "files")) return files();
     if (is(what, "abort")) abort();
@@ -128,7 +171,7 @@ fn code(name: &'static str) -> std::os::fd::OwnedFd {
 #[test]
 fn printing_threads_clocks_and_refused_programs_harm_nobody() {
     let mut worker = Worker::ready(NATIVE, load(CodeKind::Native, limits()), &code("honest"));
-    for what in ["talk", "threads", "clocks", "refusals", "talk"] {
+    for what in ["talk", "threads", "large", "clocks", "refusals", "large", "talk"] {
         assert_eq!(outcome(&mut worker, what), Outcome::Ok, "{what}");
     }
     assert!(worker.end().1.contains("a line\n"));
@@ -139,10 +182,53 @@ fn files_in_the_data_directory_can_be_worked_with() {
     let directory = tempfile::tempdir().unwrap();
     let load = load(CodeKind::Native, limits());
     let mut worker = Worker::ready_with_data(NATIVE, directory.path(), load, &code("honest-files"));
-    for what in ["files", "talk", "threads", "files"] {
+    for what in ["files", "talk", "threads", "large", "files"] {
         assert_eq!(outcome(&mut worker, what), Outcome::Ok, "{what}");
     }
     assert!(directory.path().join("two").is_dir());
+}
+
+/// A file of a time zone five and a half hours east of Greenwich, as in RFC 8536.
+fn zone_file() -> Vec<u8> {
+    let head = |counts: [u32; 6]| [&b"TZif2"[..], &[0; 15], counts.map(u32::to_be_bytes).as_flattened()].concat();
+    // no transitions, one kind of time of which the name has four bytes
+    let block = [&head([0, 0, 0, 0, 1, 4])[..], &19_800_i32.to_be_bytes(), &[0, 0], b"TST\0"].concat();
+    [&block[..], &block, b"\nTST-5:30\n"].concat()
+}
+
+/// Gives this thread, and what it starts, an `/etc` of its own with that time zone.
+fn live_elsewhere() {
+    let mount = |source: Option<&CStr>, at: &CStr, kind: Option<&CStr>, flags| {
+        let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: all are C strings or null.
+        let result = unsafe { libc::mount(pointer(source), at.as_ptr(), pointer(kind), flags, std::ptr::null()) };
+        assert_eq!(result, 0, "{at:?}: {}", std::io::Error::last_os_error());
+    };
+    // SAFETY: takes a number.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE);
+    mount(Some(c"none"), c"/etc", Some(c"tmpfs"), 0);
+    std::fs::write("/etc/localtime", zone_file()).unwrap();
+}
+
+#[test]
+fn the_local_time_is_the_same_inside_as_outside() {
+    let source = format!("{ORDINARY}\nstatic const char *here(void) {{ return \"\"; }}").leak();
+    let program = Probe { name: "honest-zone", source }.program();
+    let code = code("honest-zone-plugin");
+    let root = nix::unistd::geteuid().is_root();
+    if root {
+        live_elsewhere(); // others compare in the time zone they are in
+    }
+    let outside = std::process::Command::new(program).arg("zone").status().unwrap().code().unwrap();
+    if root {
+        assert_eq!(outside, 122);
+    }
+    let mut worker = Worker::ready(NATIVE, load(CodeKind::Native, limits()), &code);
+    match outcome(&mut worker, "zone") {
+        Outcome::Failed { code, .. } => assert_eq!(code, outside),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Below them lies a filter that lets nothing through either and answers [`REACHED`]: what the policy allows is told
 //! from what it refuses, and nothing asked here is ever done.
 
-use midimon_worker::sandbox::seccomp::policy::{Answer, Arch, Condition, Filter, Rule, Test, Width};
+use midimon_worker::sandbox::seccomp::policy::{Answer, Arch, Condition, Filter, Rule, SECOND, Test, Width};
 use midimon_worker::sandbox::seccomp::{NUMBERS, SIZES, program};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -30,13 +30,15 @@ const NOT_ASKED: [i64; 4] = [libc::SYS_exit_group, libc::SYS_rt_sigreturn, 335, 
 const X32: u32 = 0x4000_0000;
 
 /// What workers and compile jobs run under, one after the other.
-const STACKS: [&[Filter]; 7] = [
+const STACKS: [&[Filter]; 9] = [
     &[Filter::Native],
     &[Filter::Wasm],
-    &[Filter::Data],
+    &[Filter::NativeData],
+    &[Filter::WasmData],
     &[Filter::Native, Filter::Lockdown],
     &[Filter::Wasm, Filter::Lockdown],
-    &[Filter::Data, Filter::LockdownData],
+    &[Filter::NativeData, Filter::LockdownData],
+    &[Filter::WasmData, Filter::LockdownData],
     &[Filter::Compile],
 ];
 
@@ -146,14 +148,31 @@ fn catch_traps() {
 fn install(code: Vec<libc::sock_filter>) {
     // SAFETY: takes numbers only.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    place_for_programs();
     stack_on_top(code);
 }
 
+/// From where alone the first filter lets a second one be taken.
 fn stack_on_top(mut code: Vec<libc::sock_filter>) {
     let program = libc::sock_fprog { len: code.len().try_into().unwrap(), filter: code.as_mut_ptr() };
-    // SAFETY: the program outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 1, &raw const program) };
+    let place = SECOND as *mut libc::sock_fprog;
+    // SAFETY: `place_for_programs` has made memory there; the program outlives the call, after which there is none.
+    let result = unsafe {
+        place.write(program);
+        let result = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 1, place);
+        place.write_bytes(0, 1);
+        result
+    };
     assert_eq!(result, 0);
+}
+
+fn place_for_programs() {
+    // SAFETY: new memory where nothing is.
+    let place = unsafe {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        libc::mmap(SECOND as *mut c_void, 4096, protection, flags | libc::MAP_FIXED_NOREPLACE, -1, 0)
+    };
+    assert_eq!(place, SECOND as *mut c_void);
 }
 
 /// [`REACHED`] for everything but what the child itself needs.

@@ -44,6 +44,14 @@ fn a_worker_that_said_hello_has_no_privileges_and_one_thread() {
         assert_eq!(limit("Max file size"), (1 << 20).to_string());
         let overhead = if program == WASM { midimon_shared::spawn::WASM_OVERHEAD } else { 0 };
         assert_eq!(limit("Max data size"), ((128 << 20) + overhead).to_string());
+        let tasks: u64 =
+            std::fs::read_to_string("/proc/loadavg").unwrap().split([' ', '/']).nth(4).unwrap().parse().unwrap();
+        let processes: u64 = limit("Max processes").parse().unwrap();
+        assert!(processes.abs_diff(tasks + 4096) < 1000, "{processes} with {tasks} tasks");
+        if program == NATIVE {
+            let (addresses, memory) = (limit("Max address space").parse::<u64>().unwrap(), 128 << 20);
+            assert!((memory + (256 << 20)..memory + (300 << 20)).contains(&addresses), "{addresses}");
+        }
         let oom_score = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", worker.pid)).unwrap();
         assert_eq!(oom_score.trim(), "500");
     }

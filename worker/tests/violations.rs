@@ -54,8 +54,26 @@ static int probe(const char *what) {
         return mapped(mremap((void *)((uintptr_t)(on_stack + 16384) & ~(uintptr_t)4095), 4096, 64 * MIB,
                              MREMAP_MAYMOVE));
     }
-    else if (is(what, "address space"))
-        return mapped(mmap(NULL, 32768 * MIB, PROT_READ, anonymous | MAP_NORESERVE, -1, 0));
+    else if (is(what, "address space for page tables"))
+        return mapped(mmap(NULL, 2048 * MIB, PROT_READ, anonymous | MAP_NORESERVE, -1, 0));
+    else if (is(what, "memory hidden by its protection")) {
+        char *held[24];
+        int n = 0, failed = 0;
+        for (; n < 24 && !failed; n++) {
+            held[n] = mmap(NULL, 64 * MIB, rw, anonymous, -1, 0);
+            failed = mapped(held[n]);
+            if (failed) break;
+            held[n][0] = 1;
+            if (mprotect(held[n], 64 * MIB, PROT_READ) != 0) return 249;
+        }
+        while (n-- > 0) munmap(held[n], 64 * MIB);
+        return failed;
+    }
+    else if (is(what, "whether a thread exists")) {
+        static int word = 0x3ffffffe; /* a number no thread has */
+        result = (int)syscall(SYS_futex, &word, 6 | 128, 0, NULL, NULL, 0);
+        return errno == ESRCH ? 0 : errno;
+    }
     else if (is(what, "executable memory"))
         return mapped(mmap(NULL, MIB, PROT_READ | PROT_EXEC, anonymous, -1, 0));
     else if (is(what, "memory made executable")) {
@@ -108,7 +126,7 @@ fn attempt(worker: &mut Worker, binding: usize) -> Result<i32, Event> {
 }
 
 /// What everything tried in passing gets. None of it ends the plugin.
-const REFUSED: [(&str, i32); 14] = [
+const REFUSED: [(&str, i32); 16] = [
     ("read /etc/passwd", libc::EACCES),
     ("stat /etc/passwd", libc::EACCES),
     ("access /etc/passwd", libc::EACCES),
@@ -117,7 +135,9 @@ const REFUSED: [(&str, i32); 14] = [
     ("shared memory", libc::EPERM),
     ("memory that grows down", libc::EPERM),
     ("a piece of the stack enlarged", libc::ENOMEM),
-    ("address space", libc::ENOMEM),
+    ("address space for page tables", libc::ENOMEM),
+    ("memory hidden by its protection", libc::ENOMEM),
+    ("whether a thread exists", libc::ENOSYS),
     ("executable memory", libc::EPERM),
     ("memory made executable", libc::EPERM),
     ("another handler for violations", libc::EPERM),
@@ -222,42 +242,79 @@ __attribute__((constructor)) static void stay(void) {{
     }
 }
 
-/// Installs a filter that allows everything, with the given flags, and says how that went.
-fn filter_constructor(flags: u32) -> String {
-    format!(
-        r#"
+/// Installs a filter that allows everything, in each way there is, and says how that went.
+const ALLOW_ALL: &str = r#"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
-__attribute__((constructor)) static void allow_all(void) {{
-    struct sock_filter allow = {{ 0x06, 0, 0, 0x7fff0000u }};
-    struct sock_fprog program = {{ 1, &allow }};
-    long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, {flags}, &program);
-    fprintf(stderr, "installed=%ld errno=%d\n", result, result ? errno : 0);
-}}"#
-    )
+__attribute__((constructor)) static void allow_all(void) {
+    struct sock_filter allow = { 0x06, 0, 0, 0x7fff0000u };
+    struct sock_fprog program = { 1, &allow };
+    int flags;
+    for (flags = 0; flags < 2; flags++) {
+        long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+        fprintf(stderr, "flags=%d installed=%ld errno=%d\n", flags, result, result ? errno : 0);
+    }
+}"#;
+
+/// What the kernel says of each thread's filters.
+fn filters(worker: &Worker) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", worker.pid)).unwrap();
+    let statuses = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    statuses.map(|status| status.lines().filter(|line| line.starts_with("Seccomp")).collect()).collect()
 }
 
-#[test]
-fn a_constructors_own_filter_takes_nothing_back() {
-    let probe = Probe { name: "allower", ..ATTEMPTS };
-    let code = sealed_memfd(&probe.plugin(&filter_constructor(1)));
+const TWO_FILTERS: &str = "Seccomp:\t2Seccomp_filters:\t2";
+
+/// A worker whose constructor did what it could, and then met the same as everybody.
+fn refuses_the_same(name: &'static str, constructor: &str) -> String {
+    let probe = Probe { name, ..ATTEMPTS };
+    let code = sealed_memfd(&probe.plugin(constructor));
     let mut worker = Worker::ready(NATIVE, load(CodeKind::Native, limits()), &code);
     bind_each(&worker, &REFUSED.map(|(what, _)| what));
     for (index, (what, errno)) in REFUSED.iter().enumerate() {
         assert_eq!(attempt(&mut worker, index), Ok(*errno), "{what}");
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid)).unwrap();
-    assert!(status.contains("Seccomp_filters:\t3"), "{status}");
-    assert!(worker.end().1.contains("installed=0 errno=0"));
+    assert!(filters(&worker).iter().all(|filters| filters == TWO_FILTERS));
+    worker.end().1
 }
 
 #[test]
-fn a_filter_for_one_thread_alone_which_would_keep_the_second_one_out_is_refused() {
-    let probe = Probe { name: "diverger", ..ATTEMPTS };
-    let code = sealed_memfd(&probe.plugin(&filter_constructor(0)));
-    let mut worker = Worker::ready(NATIVE, load(CodeKind::Native, limits()), &code);
-    assert!(worker.end().1.contains("installed=-1 errno=1"));
+fn a_constructor_installs_no_filter_of_its_own() {
+    // one that answers for the kernel, or has it write to the system's log, least of all
+    let log = refuses_the_same("allower", ALLOW_ALL);
+    assert!(log.contains("flags=0 installed=-1 errno=1\nflags=1 installed=-1 errno=1\n"), "{log}");
+}
+
+/// Tries to change or remove the second filter's program before it is installed: `own` is for comparison.
+const OVERWRITE: &str = r#"
+#include <stdio.h>
+static void said(const char *what, int at, long result) {
+    fprintf(stderr, "%s at %s: %d\n", what, at ? "program" : "own", result == -1 ? errno : 0);
+}
+__attribute__((constructor)) static void overwrite(void) {
+    char *places[2] = { NULL, (char *)0x100000 };
+    const int rw = PROT_READ | PROT_WRITE, fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    int at;
+    places[0] = mmap(NULL, 8192, rw, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (at = 0; at < 2; at++) {
+        said("writable", at, mprotect(places[at], 4096, rw));
+        said("emptied", at, madvise(places[at], 4096, MADV_DONTNEED));
+        said("replaced", at, (long)mmap(places[at], 4096, rw, fixed, -1, 0));
+        said("removed", at, munmap(places[at], 4096));
+    }
+    said("from below", 1, munmap((char *)0xff000, 8192));
+}"#;
+
+#[test]
+fn the_second_filter_cannot_be_changed_before_it_is_installed() {
+    let log = refuses_the_same("overwriter", OVERWRITE);
+    for what in ["writable", "emptied", "replaced", "removed"] {
+        assert!(log.contains(&format!("{what} at own: 0\n")), "{what}: {log}");
+        let refused = [libc::EPERM, libc::EINVAL].map(|errno| format!("{what} at program: {errno}\n"));
+        assert!(refused.iter().any(|line| log.contains(line)), "{what}: {log}");
+    }
+    assert!(log.contains(&format!("from below at program: {}\n", libc::EINVAL)), "{log}");
 }
 
 #[test]
@@ -271,9 +328,7 @@ fn a_wasm_worker_with_a_data_directory_and_without_is_under_two_filters() {
             Some(data) => Worker::ready_with_data(WASM, data, load, &guest.compiled()),
             None => Worker::ready(WASM, load, &guest.compiled()),
         };
-        for task in std::fs::read_dir(format!("/proc/{}/task", worker.pid)).unwrap() {
-            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
-            assert!(status.contains("Seccomp:\t2\nSeccomp_filters:\t2\n"), "{status}");
-        }
+        let filters = filters(&worker);
+        assert!(filters.len() > 1 && filters.iter().all(|filters| filters == TWO_FILTERS), "{filters:?}");
     }
 }

@@ -71,18 +71,21 @@ fn serve(args: &SpawnArgs, kind: CodeKind) -> Result<(), Stop> {
     let failed = |error: String| Stop::new(WorkerExit::Load, error);
     match kind {
         CodeKind::Native => {
-            let (plugin, ready) =
-                native::load(load, code, channel.host()).map_err(|error| failed(error.to_string()))?;
+            let (plugin, ready) = native::open(load, code)
+                .and_then(|opened| opened.start(channel.host()))
+                .map_err(|error| failed(error.to_string()))?;
             channel.send(&Event::Ready(ready))?;
-            footprint::shrink();
+            footprint::shrink(footprint::Code::Mapped);
             serve::serve(channel, limits, plugin)
         }
         CodeKind::WasmCore => {
             let host = wasm::Host::new().map_err(|error| failed(error.to_string()))?;
             signals::die_of_sent_faults()?;
-            let (plugin, ready) = wasm::load(host, load, code).map_err(|error| failed(error.to_string()))?;
+            let (plugin, ready) = wasm::open(host, load, code)
+                .and_then(wasm::Opened::start)
+                .map_err(|error| failed(error.to_string()))?;
             channel.send(&Event::Ready(ready))?;
-            footprint::shrink();
+            footprint::shrink(footprint::Code::Mapped);
             serve::serve(channel, limits, plugin)
         }
     }
@@ -99,9 +102,9 @@ fn time_layers(args: &SpawnArgs) -> Result<(), Stop> {
     baseline(args, &mut lap)?;
     landlock::enter(args.data_dir.as_deref(), Libraries::Readable, args.missing_layers)?;
     lap("landlock");
-    seccomp::enter(Filter::Native, args.violations, args.missing_layers)?;
+    let (_, stage) = seccomp::enter(Filter::Native, args.violations, args.missing_layers)?;
     lap("seccomp");
-    seccomp::lock_down(Filter::Native, args.missing_layers)?;
+    seccomp::lock_down(stage)?;
     lap("lockdown");
     let text: String = laps.iter().map(|(name, nanos)| format!("{nanos} {name}\n")).collect();
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::new(WorkerExit::Events, error))

@@ -12,6 +12,7 @@ use midimon_worker::compile::{CompileError, compatibility_key, compile};
 use midimon_worker::log;
 use midimon_worker::sandbox::landlock::Libraries;
 use midimon_worker::sandbox::limits::ProcessLimits;
+use midimon_worker::sandbox::seccomp::Stage;
 use midimon_worker::sandbox::seccomp::policy::Filter;
 use midimon_worker::sandbox::{
     capabilities, code, descriptors, landlock, leave, lifeline, limits, priority, privileges, seccomp, signals,
@@ -56,7 +57,9 @@ fn run() -> Result<(), Stop> {
     privileges::forbid_new()?;
     // 5. No files at all, no system calls but a compiler's.
     landlock::enter(None, Libraries::Closed, MissingLayers::Refuse)?;
-    seccomp::enter(Filter::Compile, Violations::End, MissingLayers::Refuse)?;
+    let (_, Stage::Last) = seccomp::enter(Filter::Compile, Violations::End, MissingLayers::Refuse)? else {
+        return Err(Stop::new(WorkerExit::Seccomp, "its filter is not the last one"));
+    };
     // 6. Strangers' bytes from here on.
     let compiled = compile(&read(&code::sealed(module)?)?).map_err(stop)?;
     File::from(artifact).write_all(&compiled).map_err(|error| Stop::new(WorkerExit::CompileOutput, error))

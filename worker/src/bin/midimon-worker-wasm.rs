@@ -5,6 +5,7 @@ use midimon_shared::protocol::CodeKind;
 use midimon_shared::spawn::{SpawnArgs, WASM_OVERHEAD};
 use midimon_shared::{Event, WorkerExit};
 use midimon_worker::channel::Channel;
+use midimon_worker::sandbox::footprint::Code;
 use midimon_worker::sandbox::landlock::Libraries;
 use midimon_worker::sandbox::limits::ProcessLimits;
 use midimon_worker::sandbox::seccomp::policy::Filter;
@@ -43,10 +44,11 @@ fn run() -> Result<(), Stop> {
     layers.push(privileges::forbid_dumping()?);
     layers.push(privileges::forbid_new()?);
     // 5. No files but its own, no system calls but a plugin's ordinary ones.
-    let filter = if args.data_dir.is_some() { Filter::Data } else { Filter::Wasm };
+    let filter = if args.data_dir.is_some() { Filter::WasmData } else { Filter::Wasm };
     let missing = args.missing_layers;
     layers.push(landlock::enter(args.data_dir.as_deref(), Libraries::Closed, missing)?);
-    layers.push(seccomp::enter(filter, args.violations, missing)?);
+    let (report, stage) = seccomp::enter(filter, args.violations, missing)?;
+    layers.push(report);
     // 6. Only now is there anything to talk about. The runtime is set up while the supervisor looks at us.
     let mut channel = Channel::new(descriptors);
     channel.hello(layers)?;
@@ -55,19 +57,20 @@ fn run() -> Result<(), Stop> {
     let Some((load, artifact)) = channel.receive_load(&args.plugin, CodeKind::WasmCore)? else {
         return Ok(());
     };
-    // 7. The plugin's code runs from here on.
+    // 7. What the supervisor had compiled; nothing of the plugin's runs yet.
     let limits = load.limits;
-    let (plugin, ready) = match host.and_then(|host| wasm::load(host, load, artifact)) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            channel.send(&Event::LoadFailed { message: error.to_string() })?;
-            return Err(Stop::new(WorkerExit::Load, error));
-        }
-    };
-    // 8. No new executable memory, no calls only the loader needs.
-    seccomp::lock_down(filter, missing)?;
+    let opened = host.and_then(|host| wasm::open(host, load, artifact)).or_else(|error| refused(&channel, error))?;
+    // 8. No new executable memory, no calls only the loader needs. Then the plugin's code.
+    seccomp::lock_down(stage)?;
+    let (plugin, ready) = opened.start().or_else(|error| refused(&channel, error))?;
     channel.send(&Event::Ready(ready))?;
-    footprint::shrink();
+    footprint::shrink(Code::Mapped);
     // 9. Calls, until the end.
     serve::serve(channel, limits, plugin)
+}
+
+/// Tells the supervisor why the plugin does not run here.
+fn refused<T>(channel: &Channel, error: wasm::LoadError) -> Result<T, Stop> {
+    channel.send(&Event::LoadFailed { message: error.to_string() })?;
+    Err(Stop::new(WorkerExit::Load, error))
 }

@@ -40,24 +40,40 @@ pub struct NativeBinding {
     parameters: Vec<Parameter>,
 }
 
-/// Loads the library, asks it what it is, and calls its init.
+/// A library whose constructors have run.
+pub struct Opened {
+    library: Library,
+    load: Load,
+}
+
+/// Loads the library.
 ///
 /// # Errors
 /// See [`LoadError`]: each says what is wrong with the file.
-pub fn load(load: Load, code: File, client: HostClient) -> Result<(NativePlugin, Ready), LoadError> {
-    let library = Library::open(code)?;
-    let ready = describe(&library);
-    let host = HostTable::new(load.data_dir.unwrap_or_default(), client);
-    let mut state = std::ptr::null_mut();
-    let settings = if load.settings.is_empty() { "{}" } else { &load.settings };
-    host.enter(Phase::Init);
-    // SAFETY: the pointers live until init returns, the host table until the process ends; what init itself does is
-    // the plugin's own, which is why it runs in this process.
-    let code = unsafe { (library.init)(host.as_ptr(), Str::new(settings), &raw mut state) };
-    host.enter(Phase::Idle);
-    match code {
-        0 => Ok((NativePlugin { library, host, state }, ready)),
-        code => Err(LoadError::Init { code, message: host.take_failure() }),
+pub fn open(load: Load, code: File) -> Result<Opened, LoadError> {
+    Ok(Opened { library: Library::open(code)?, load })
+}
+
+impl Opened {
+    /// Asks it what it is, and calls its init, which can make requests by `client`.
+    ///
+    /// # Errors
+    /// [`LoadError::Init`].
+    pub fn start(self, client: HostClient) -> Result<(NativePlugin, Ready), LoadError> {
+        let Self { library, load } = self;
+        let ready = describe(&library);
+        let host = HostTable::new(load.data_dir.unwrap_or_default(), client);
+        let mut state = std::ptr::null_mut();
+        let settings = if load.settings.is_empty() { "{}" } else { &load.settings };
+        host.enter(Phase::Init);
+        // SAFETY: the pointers live until init returns, the host table until the process ends; what init itself does
+        // is the plugin's own, which is why it runs in this process.
+        let code = unsafe { (library.init)(host.as_ptr(), Str::new(settings), &raw mut state) };
+        host.enter(Phase::Idle);
+        match code {
+            0 => Ok((NativePlugin { library, host, state }, ready)),
+            code => Err(LoadError::Init { code, message: host.take_failure() }),
+        }
     }
 }
 

@@ -8,18 +8,33 @@ const BY_DESCRIPTOR: &[u8] = b"/proc/self/fd/";
 /// Segments looked at in one object; linkers make four or five.
 const MAX_SEGMENTS: usize = 16;
 
-/// Lets go of the program's own code and constants, and of a plugin's; what is used again comes
+/// Where a plugin's code lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// In a file or sealed memory, mapped.
+    Mapped,
+    /// In a copy, which would be lost ([`super::violation`]).
+    Copied,
+}
+
+/// What is looked for, and found.
+struct Search {
+    plugin: Code,
+    bytes: usize,
+}
+
+/// Lets go of the program's own code and constants, and of a plugin's where it is mapped; what is used again comes
 /// back from the page cache or the sealed memory, a few pages at a time. The libraries are left:
 /// others use them too. Returns how many bytes were let go of at most.
-pub fn shrink() -> usize {
-    let mut bytes = 0usize;
-    // SAFETY: the callback gets the pointer to `bytes`, which outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(let_go), (&raw mut bytes).cast()) };
-    bytes
+pub fn shrink(plugin: Code) -> usize {
+    let mut search = Search { plugin, bytes: 0 };
+    // SAFETY: the callback gets the pointer to `search`, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(let_go), (&raw mut search).cast()) };
+    search.bytes
 }
 
 /// Called for each loaded object; 0 goes on to the next one.
-unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, bytes: *mut c_void) -> i32 {
+unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, search: *mut c_void) -> i32 {
     // SAFETY: the loader passes a valid description and its own count of headers; the name is a C string, the
     // program's is empty.
     let (base, headers, name) = unsafe {
@@ -27,7 +42,9 @@ unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, bytes: 
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
         (info.dlpi_addr, headers, CStr::from_ptr(info.dlpi_name).to_bytes())
     };
-    let is_ours = name.is_empty() || name.starts_with(BY_DESCRIPTOR);
+    // SAFETY: `search` is what `shrink` passed.
+    let search = unsafe { &mut *search.cast::<Search>() };
+    let is_ours = name.is_empty() || search.plugin == Code::Mapped && name.starts_with(BY_DESCRIPTOR);
     // SAFETY: the headers are those of the object at `base`.
     if !is_ours || unsafe { was_written(base, headers) } {
         return 0;
@@ -45,8 +62,7 @@ unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, bytes: 
         // SAFETY: a mapping of the object's file that was never writable, so every page of it can be read again
         // from the file, this function's own included.
         if unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_DONTNEED) } == 0 {
-            // SAFETY: `bytes` is what `shrink` passed.
-            unsafe { *bytes.cast::<usize>() += length };
+            search.bytes += length;
         }
     }
     0
@@ -79,7 +95,7 @@ mod tests {
     #[test]
     fn the_program_runs_on_after_letting_go_of_its_own_code() {
         let text = "constants are read again from the file";
-        assert!(shrink() > 0);
+        assert!(shrink(Code::Mapped) > 0);
         assert_eq!(text.split(' ').count(), 7);
     }
 }

@@ -62,7 +62,8 @@ pub fn enter(data_dir: Option<&str>, libraries: Libraries, missing: MissingLayer
             rules = rules.add_rule(PathBeneath::new(cache, AccessFs::ReadFile)).map_err(failed)?;
         }
     }
-    let status = rules.restrict_self().map_err(failed)?;
+    // a denial in a loop would fill the system's audit log; kernels before ABI 7 write none
+    let status = rules.log_same_exec(false).and_then(RulesetCreated::restrict_self).map_err(failed)?;
     match (status.landlock, missing) {
         (LandlockStatus::Available { effective_abi, .. }, _) => {
             self_test()?;

@@ -2,6 +2,8 @@
 //!
 //! Everything here may run at any moment, in any thread of the plugin's: no allocation, no lock, nothing but
 //! system calls and memory set up before. A plugin can spoil that memory; then its death goes without a name.
+//!
+//! Two calls that filters cannot judge by their numbers trap as well, and are answered here by harmless ones.
 
 use crate::stop::Stop;
 use midimon_shared::codec;
@@ -141,20 +143,19 @@ extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c
         end();
     }
     let number = info.call.cast_unsigned();
-    if i64::from(number) == libc::SYS_newfstatat {
-        let arguments = registers.arguments();
-        registers.give(fstat(arguments));
+    let arguments = registers.arguments();
+    let answered = match i64::from(number) {
+        libc::SYS_newfstatat => Some(keeping_errno(|| fstat(arguments))),
+        libc::SYS_mmap => Some(keeping_errno(|| copy(arguments))),
+        _ => None,
+    };
+    if let Some(result) = answered {
+        registers.give(result);
         return;
     }
     match MODE.load(Ordering::Relaxed) {
         mode if mode == Mode::Expect as u8 => SEEN.store(number.into(), Ordering::Relaxed),
-        mode if mode == Mode::Report as u8 => {
-            // SAFETY: points to this thread's errno.
-            let errno = unsafe { *libc::__errno_location() };
-            report_once(number);
-            // SAFETY: as above.
-            unsafe { *libc::__errno_location() = errno };
-        }
+        mode if mode == Mode::Report as u8 => keeping_errno(|| report_once(number)),
         _ => {
             report(number);
             end();
@@ -185,22 +186,62 @@ fn end() -> ! {
     unsafe { libc::_exit(WorkerExit::ViolationHandler as c_int) }
 }
 
+/// The code that made the call has its errno from somewhere else.
+fn keeping_errno<T>(run: impl FnOnce() -> T) -> T {
+    // SAFETY: points to this thread's errno.
+    let errno = unsafe { *libc::__errno_location() };
+    let result = run();
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    result
+}
+
+/// A call's result as the kernel gives it.
+fn raw(result: i64) -> i64 {
+    match result {
+        // SAFETY: points to this thread's errno.
+        -1 => -i64::from(unsafe { *libc::__errno_location() }),
+        result => result,
+    }
+}
+
 /// `newfstatat` of a descriptor alone, which is how the C libraries of 2020 to 2023 spell fstat.
 fn fstat([descriptor, path, place, ..]: [u64; 6]) -> i64 {
     // SAFETY: the caller's path; where it is none, the caller crashes itself. Null was allowed later, for the same.
     if path != 0 && unsafe { *(path as *const u8) } != 0 {
         return -i64::from(libc::EACCES);
     }
-    // SAFETY: points to this thread's errno.
-    let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the kernel checks both arguments.
-    let result = match unsafe { libc::syscall(libc::SYS_fstat, descriptor, place) } {
-        // SAFETY: as above.
-        -1 => -i64::from(unsafe { *libc::__errno_location() }),
-        result => result,
+    raw(unsafe { libc::syscall(libc::SYS_fstat, descriptor, place) })
+}
+
+/// `mmap` of a file, by a copy: for workers with a data directory, and also what the loader gets.
+fn copy([address, length, protection, flags, descriptor, offset]: [u64; 6]) -> i64 {
+    let writable = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = flags as i32 & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE | libc::MAP_NORESERVE);
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: what the caller asked for, but for the file.
+    let start = raw(unsafe { libc::syscall(libc::SYS_mmap, address, length, writable, flags, -1, 0) });
+    if (-4095..0).contains(&start) {
+        return start;
+    }
+    let mut done = 0;
+    let result = loop {
+        let (place, rest) = (start.cast_unsigned() + done, length - done);
+        let from = offset.wrapping_add(done);
+        // SAFETY: the rest of the new memory, into which the kernel writes what it can.
+        match raw(unsafe { libc::syscall(libc::SYS_pread64, descriptor, place, rest, from) }) {
+            // SAFETY: the new memory.
+            0 => break raw(unsafe { libc::syscall(libc::SYS_mprotect, start, length, protection) }),
+            read if read > 0 => done += read.cast_unsigned(),
+            error => break error,
+        }
     };
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    if result == 0 {
+        return start;
+    }
+    // SAFETY: the new memory, which the caller does not know.
+    unsafe { libc::syscall(libc::SYS_munmap, start, length) };
     result
 }
 

@@ -58,25 +58,40 @@ impl Host {
     }
 }
 
-/// Loads the module, checks what it exports and imports, and runs its `init`.
+/// A module that nothing has run of.
+pub struct Opened {
+    factory: Factory,
+}
+
+/// Loads the module and checks what it exports and imports.
 ///
 /// # Errors
 /// See [`LoadError`]: each says what is wrong with the module.
-pub fn load(host: Host, load: Load, artifact: File) -> Result<(WasmPlugin, Ready), LoadError> {
+pub fn open(host: Host, load: Load, artifact: File) -> Result<Opened, LoadError> {
     let Host { engine, linker } = host;
     let module = deserialize(&engine, artifact)?;
     check_exports(&module)?;
     let module = linker.instantiate_pre(&module).map_err(|error| LoadError::Import(error.root_cause().to_string()))?;
     let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Setup(error.to_string()))?;
     let Load { limits, data_dir, .. } = load;
-    let factory = Factory { engine, ticker, limits, data_dir, module };
-    let running = factory.ticker.run();
-    let deadline = Instant::now() + Duration::from_millis(limits.timeout_ms.into());
-    let made = factory.make(deadline, |packed, memory| packed.read(memory, MAX_METADATA));
-    drop(running);
-    let (instance, metadata) = made.map_err(|halt| LoadError::Halted(halt.to_string()))?;
-    let ready = describe(&metadata.map_err(LoadError::Range)?)?;
-    Ok((WasmPlugin::new(factory, instance), ready))
+    Ok(Opened { factory: Factory { engine, ticker, limits, data_dir, module } })
+}
+
+impl Opened {
+    /// Makes an instance and runs its `init`.
+    ///
+    /// # Errors
+    /// It met a limit, or returned no metadata.
+    pub fn start(self) -> Result<(WasmPlugin, Ready), LoadError> {
+        let Self { factory } = self;
+        let running = factory.ticker.run();
+        let deadline = Instant::now() + Duration::from_millis(factory.limits.timeout_ms.into());
+        let made = factory.make(deadline, |packed, memory| packed.read(memory, MAX_METADATA));
+        drop(running);
+        let (instance, metadata) = made.map_err(|halt| LoadError::Halted(halt.to_string()))?;
+        let ready = describe(&metadata.map_err(LoadError::Range)?)?;
+        Ok((WasmPlugin::new(factory, instance), ready))
+    }
 }
 
 #[allow(unsafe_code)]

@@ -20,5 +20,5 @@ mod request;
 mod wasi;
 
 pub use engine::config;
-pub use load::{Host, LoadError, load};
+pub use load::{Host, LoadError, Opened, open};
 pub use plugin::WasmPlugin;

@@ -18,7 +18,8 @@ pub fn program(filter: Filter, own_pid: u32) -> Option<Vec<sock_filter>> {
     let Program { own_pids, code } = match filter {
         Filter::Native => &NATIVE,
         Filter::Wasm => &WASM,
-        Filter::Data => &DATA,
+        Filter::NativeData => &NATIVE_DATA,
+        Filter::WasmData => &WASM_DATA,
         Filter::Lockdown => &LOCKDOWN,
         Filter::LockdownData => &LOCKDOWN_DATA,
         Filter::Compile => &COMPILE,

@@ -7,4 +7,4 @@ pub mod policy;
 mod self_test;
 
 pub use filters::{NUMBERS, SIZES, program};
-pub use install::{enter, lock_down};
+pub use install::{Stage, enter, lock_down};

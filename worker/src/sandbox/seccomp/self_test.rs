@@ -1,7 +1,7 @@
 //! Calls that the filters refuse, made to see that they do. Each is harmless where it is not refused, and then
 //! fails in another way, so that nothing here depends on luck.
 
-use super::policy::Filter;
+use super::policy::{Filter, SECOND};
 use crate::sandbox::violation;
 use nix::errno::Errno;
 
@@ -19,8 +19,26 @@ pub fn first(filter: Filter) -> Result<(), String> {
     // SAFETY: a size of 0 for the set of signals, which the kernel would answer with EINVAL.
     let replaced = unsafe { libc::syscall(libc::SYS_rt_sigaction, libc::SIGSYS, &raw const filter, NULL, 0) };
     refused("a handler in place of the one for violations", replaced, Errno::EPERM)?;
-    if filter != Filter::Data && filter != Filter::Native {
+    if filter.opens_nothing() {
         opening()?;
+    }
+    if filter == Filter::NativeData {
+        // SAFETY: no file and a length of 0, of which the kernel finds the first one wrong, and the handler's copy the
+        // second one.
+        let mapped =
+            unsafe { libc::syscall(libc::SYS_mmap, NULL, 0, libc::PROT_READ, libc::MAP_PRIVATE, NO_DESCRIPTOR, 0) };
+        refused("mapping a file", mapped, Errno::EINVAL)?;
+    }
+    if filter.second().is_some() {
+        // SAFETY: a null program, which the kernel would answer with EFAULT.
+        let installed = unsafe {
+            let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+            libc::syscall(libc::SYS_seccomp, mode, flags, NULL)
+        };
+        refused("another filter than the second one", installed, Errno::EPERM)?;
+        // SAFETY: a length of 0, with which the kernel would do nothing and report no error.
+        let opened = unsafe { libc::syscall(libc::SYS_mprotect, SECOND, 0, libc::PROT_READ) };
+        refused("writing to the second filter", opened, Errno::EPERM)?;
     }
     let (call, query) = (libc::SYS_personality, 0xFFFF_FFFF_u32);
     violation::expect(call, || {
@@ -40,13 +58,13 @@ pub fn second(filter: Filter) -> Result<(), String> {
         libc::syscall(libc::SYS_mmap, NULL, 0, protection, flags, NO_DESCRIPTOR, 0)
     };
     refused("executable memory", mapped, Errno::EPERM)?;
-    // SAFETY: a null program, which the kernel would answer with EFAULT.
+    // SAFETY: the second filter once more, which would change nothing.
     let installed = unsafe {
         let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
-        libc::syscall(libc::SYS_seccomp, mode, flags, NULL)
+        libc::syscall(libc::SYS_seccomp, mode, flags, SECOND)
     };
     refused("another filter", installed, Errno::EPERM)?;
-    if filter == Filter::LockdownData { Ok(()) } else { opening() }
+    if filter.opens_nothing() { opening() } else { Ok(()) }
 }
 
 fn opening() -> Result<(), String> {

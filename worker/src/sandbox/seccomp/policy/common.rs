@@ -3,7 +3,8 @@
 
 use super::errno::{EINVAL, ENOSYS, ENOTTY, EPERM};
 use super::{
-    Answer, Arch, Arm, Condition, Rule, Table, Test, Width, allow, bits, fail, free, int, null, only, trap, unless,
+    Answer, Arch, Arm, Condition, Rule, Table, Test, Width, allow, bits, fail, free, int, null, only, refuse, trap,
+    unless,
 };
 
 const SIGABRT: u64 = 6;
@@ -57,7 +58,8 @@ pub const COMMON: Table = Table {
             }])],
             EPERM,
         ),
-        free(&["futex", "set_robust_list", "set_tid_address", "rseq", "sched_yield", "getcpu"]),
+        FUTEX,
+        free(&["set_robust_list", "set_tid_address", "rseq", "sched_yield", "getcpu"]),
         fail(&["futex_waitv"], ENOSYS),
         // only what concerns the process's own threads: 0 asks, 8 … 128 are private and "core"
         unless(
@@ -90,7 +92,7 @@ pub const COMMON: Table = Table {
             &[
                 // the handler that names violations stays; asking for it changes nothing
                 allow(&[int(0, SIGSYS), null(1)]),
-                super::refuse(&[int(0, SIGSYS)], EPERM),
+                refuse(&[int(0, SIGSYS)], EPERM),
                 allow(&[Condition { argument: 0, width: Width::Int, test: Test::AtMost(64) }]),
             ],
             EINVAL,
@@ -121,6 +123,21 @@ pub const COMMON: Table = Table {
         // callers fall back to the older calls, whose arguments a filter can see
         fail(&["openat2", "fchmodat2"], ENOSYS),
     ],
+};
+
+/// All but those with priority inheritance (LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2):
+/// they tell whether the thread whose number is in the word exists, whoever's it is.
+const FUTEX: Rule = Rule {
+    calls: &["futex"],
+    arms: &[
+        refuse(&[bits(1, 0x7F, 6)], ENOSYS),
+        refuse(&[bits(1, 0x7F, 7)], ENOSYS),
+        refuse(&[bits(1, 0x7F, 8)], ENOSYS),
+        refuse(&[bits(1, 0x7F, 11)], ENOSYS),
+        refuse(&[bits(1, 0x7F, 12)], ENOSYS),
+        refuse(&[bits(1, 0x7F, 13)], ENOSYS),
+    ],
+    otherwise: Answer::Allow,
 };
 
 const CLOSE_RANGE_CLOEXEC: u64 = 4;

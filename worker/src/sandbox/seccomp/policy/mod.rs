@@ -92,7 +92,14 @@ pub struct Table {
     pub rules: &'static [Rule],
 }
 
-/// The filters there are. A worker enters one of the first three before it says `Hello`, and one of the
+/// Where the program of a worker's second filter lies, from its start on and for good: the first filter lets the
+/// kernel take no other one. Above what kernels let nobody map (`vm.mmap_min_addr`, 64 KiB), below everything else.
+pub const SECOND: u64 = 0x10_0000;
+
+/// The end of the addresses from which no call changes anything. A power of two.
+pub const SECOND_END: u64 = 0x20_0000;
+
+/// The filters there are. A worker enters one of the first four before it says `Hello`, and one of the
 /// next two, on top of it, once its plugin is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -100,11 +107,13 @@ pub enum Filter {
     Native,
     /// A WASM worker without a data directory.
     Wasm,
-    /// Any worker with a data directory.
-    Data,
+    /// A native worker with a data directory: it gets copies of the files it maps.
+    NativeData,
+    /// A WASM worker with a data directory.
+    WasmData,
     /// On top of `Native` and `Wasm`: no new executable memory, no path at all.
     Lockdown,
-    /// On top of `Data`: no new executable memory.
+    /// On top of the two with a data directory: no new executable memory.
     LockdownData,
     /// A compile job: neither of that from the start, and no sockets.
     Compile,
@@ -112,20 +121,41 @@ pub enum Filter {
 
 impl Filter {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Native, Self::Wasm, Self::Data, Self::Lockdown, Self::LockdownData, Self::Compile];
+    pub const ALL: [Self; 7] =
+        [Self::Native, Self::Wasm, Self::NativeData, Self::WasmData, Self::Lockdown, Self::LockdownData, Self::Compile];
+
+    /// The one that a worker enters on top of it.
+    #[must_use]
+    pub const fn second(self) -> Option<Self> {
+        match self {
+            Self::Native | Self::Wasm => Some(Self::Lockdown),
+            Self::NativeData | Self::WasmData => Some(Self::LockdownData),
+            Self::Lockdown | Self::LockdownData | Self::Compile => None,
+        }
+    }
+
+    /// Whether it refuses every path, opening one included.
+    #[must_use]
+    pub const fn opens_nothing(self) -> bool {
+        matches!(self, Self::Wasm | Self::Lockdown | Self::Compile)
+    }
 
     /// The tables it is made of; no call is in two of them.
     #[must_use]
     pub const fn tables(self) -> &'static [Table] {
         use {common as c, files as f, memory as m, sockets as s};
         match self {
-            Self::Native => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, f::NONE, f::NONE_LEGACY, f::LIBRARIES],
-            Self::Wasm => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, f::NONE, f::NONE_LEGACY, f::NO_OPEN],
-            Self::Data => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, f::DATA, f::DATA_LEGACY],
+            Self::Native => {
+                &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::LIBRARIES]
+            }
+            Self::Wasm => {
+                &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::NO_OPEN]
+            }
+            Self::NativeData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::COPIES, f::DATA, f::DATA_LEGACY],
+            Self::WasmData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::DATA, f::DATA_LEGACY],
             Self::Lockdown => &[m::LOCKED, f::NO_OPEN],
             Self::LockdownData => &[m::LOCKED],
-            Self::Compile => &[c::COMMON, c::LEGACY, m::LOCKED, f::NONE, f::NONE_LEGACY, f::NO_OPEN],
+            Self::Compile => &[c::COMMON, c::LEGACY, m::LOCKED, m::COMPILING, f::NONE, f::NONE_LEGACY, f::NO_OPEN],
         }
     }
 
@@ -145,7 +175,8 @@ impl Filter {
         match self {
             Self::Native => "native",
             Self::Wasm => "wasm",
-            Self::Data => "data",
+            Self::NativeData => "native-data",
+            Self::WasmData => "wasm-data",
             Self::Lockdown => "lockdown",
             Self::LockdownData => "lockdown-data",
             Self::Compile => "compile",
