@@ -1,12 +1,13 @@
 //! Commands in, calls of the plugin, events out: one loop for every kind of plugin.
 
 use crate::channel::Channel;
+use crate::log::bounded;
 use crate::names::NameTable;
 use crate::params::Params;
 use crate::stale::StaleFilter;
 use crate::stop::Stop;
 use midimon_shared::context::TriggerStamp;
-use midimon_shared::limits::{MAX_BINDINGS, MAX_PARAMS, WorkerLimits};
+use midimon_shared::limits::{MAX_ANSWER, MAX_BINDINGS, MAX_PARAMS, WorkerLimits};
 use midimon_shared::pipe::ReceiveError;
 use midimon_shared::protocol::{Bind, BindingId, Outcome, Trigger};
 use midimon_shared::{Command, Event, WorkerExit};
@@ -79,7 +80,7 @@ pub fn serve<R: Runtime>(mut channel: Channel, limits: WorkerLimits, mut runtime
 
 /// A call that never reached the plugin.
 fn not_called(message: &str) -> Outcome {
-    Outcome::Failed { code: -1, message: message.to_owned() }
+    Outcome::Failed { code: -1, message: bounded(message, MAX_ANSWER).to_owned() }
 }
 
 fn monotonic_ns() -> Result<u64, Stop> {

@@ -7,7 +7,7 @@ use midimon_shared::midi::ChannelMessage;
 use midimon_shared::protocol::*;
 use midimon_shared::{Command, Event, WorkerExit};
 use std::os::fd::OwnedFd;
-use support::plugins::{library, plugin};
+use support::plugins::{library, library_with, plugin};
 use support::*;
 
 fn ready(code: &[u8]) -> Worker {
@@ -146,6 +146,24 @@ fn files_that_are_no_plugin_are_named_by_cause() {
     assert!(error.starts_with("it cannot be loaded as a shared library: nope.so.6: cannot open"), "{error}");
     let other = library("no_symbol", "int answer(void); int answer(void) { return 42; }");
     assert!(load_error(&other).contains("does not export `midimon_plugin_v1`"));
+}
+
+#[test]
+fn a_library_that_the_linker_made_unsafe_is_refused_with_the_way_to_make_it_safe() {
+    let plain = "int answer(void); int answer(void) { return 42; }";
+    let error = |name: &str, source: &str, flags: &[&str]| load_error(&library_with(name, source, flags));
+    let stack = error("stack", plain, &["-z", "execstack"]);
+    assert!(stack.starts_with("it wants an executable stack: link it with `-z noexecstack`"), "{stack}");
+    let both = r#"__asm__(".section .both,\"awx\",@progbits\n.byte 0xc3\n.text\n"); int answer(void); int answer(void) { return 42; }"#;
+    let both = error("both", both, &["-Wl,--no-warn-rwx-segments"]);
+    assert!(both.starts_with("a segment of it is both writable and executable"), "{both}");
+    let path = error("path", plain, &["-Wl,-rpath,/opt/lib,--enable-new-dtags"]);
+    assert!(path.contains("(DT_RUNPATH)") && path.contains("patchelf --remove-rpath"), "{path}");
+    let old = error("old_path", plain, &["-Wl,-rpath,/opt/lib,--disable-new-dtags"]);
+    assert!(old.contains("(DT_RPATH)"), "{old}");
+    let audit = error("audit", plain, &["-Wl,--audit,/opt/lib/audit.so"]);
+    assert!(audit.contains("(DT_AUDIT)"), "{audit}");
+    assert!(error("plain", plain, &[]).contains("does not export"), "the control: it is loaded");
 }
 
 #[test]

@@ -121,10 +121,19 @@ fn notes(worker: &WorkerStatus, look: &Look) -> Vec<String> {
     if let Some(drops) = drops(&worker.calls.dropped) {
         note(format!("dropped: {drops}"));
     }
-    if worker.log_dropped > 0 {
-        note(format!("log: {} lines dropped, written too fast", worker.log_dropped));
+    if worker.log_dropped > 0 || worker.log_dropped_bytes > 0 {
+        note(format!("log: {} dropped, written too fast", log_dropped(worker)));
     }
     notes
+}
+
+/// `9600 lines`, and how much nobody looked at.
+fn log_dropped(worker: &WorkerStatus) -> String {
+    match (worker.log_dropped, worker.log_dropped_bytes) {
+        (lines, 0) => format!("{lines} lines"),
+        (0, more) => bytes(more),
+        (lines, more) => format!("{lines} lines and {} more", bytes(more)),
+    }
 }
 
 fn data(worker: &WorkerStatus) -> String {
@@ -176,7 +185,7 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
         ("last end", shown(&worker.last_end)),
         ("memory", or_dash(worker.memory_kib.map(|kib| bytes(kib.saturating_mul(1024))))),
         ("processor time", or_dash(worker.cpu_ms.map(|ms| format!("{:.2} s", ms as f64 / 1000.0)))),
-        ("log dropped", format!("{} lines", worker.log_dropped)),
+        ("log dropped", log_dropped(worker)),
     ]);
     rows.extend(worker.warning.iter().map(|warning| ("warning", look.paint(Colour::Notice, &safe_text(warning)))));
     rows.extend(worker.data_dir.iter().flat_map(|directory| {
@@ -332,6 +341,7 @@ pub(super) mod tests {
             last_violation: None,
             limits: Limits::default(),
             log_dropped: 0,
+            log_dropped_bytes: 0,
             grants: Vec::new(),
             not_granted: Vec::new(),
             requests: RequestCounts::default(),

@@ -7,9 +7,20 @@ use std::path::Path;
 /// `PF_EXITING` of the kernel's `include/linux/sched.h`, in the flags of `/proc/PID/stat`.
 const PF_EXITING: u64 = 0x4;
 
+/// A process as a thread of it that runs shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Living {
+    /// That thread's status.
+    pub status: ProcStatus,
+    /// The main thread has ended, and others go on (or are about to end).
+    pub main_ended: bool,
+}
+
 /// The lines the supervisor looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcStatus {
+    /// It is a zombie: it has no memory any more, and shows none of its process's.
+    pub ended: bool,
     /// `NoNewPrivs` is 1.
     pub no_new_privs: bool,
     /// Number of threads.
@@ -27,6 +38,10 @@ pub struct ProcStatus {
     pub rss_anon_kib: u64,
     /// Private writable memory in KiB, what RLIMIT_DATA counts.
     pub vm_data_kib: u64,
+    /// Private memory put out to swap, in KiB.
+    pub vm_swap_kib: u64,
+    /// Page tables in KiB, which no rlimit counts.
+    pub vm_pte_kib: u64,
 }
 
 impl ProcStatus {
@@ -36,6 +51,31 @@ impl ProcStatus {
     /// The process has ended, or `/proc` hides it (mounted with `hidepid`).
     pub fn read(pid: i32) -> io::Result<Self> {
         Ok(Self::parse(&text(Path::new(&format!("/proc/{pid}/status")))?))
+    }
+
+    /// Reads the status of a process, from another thread of it where the main one has ended;
+    /// `at_most` so many are looked at.
+    ///
+    /// # Errors
+    /// As [`ProcStatus::read`].
+    pub fn read_living(pid: i32, at_most: usize) -> io::Result<Living> {
+        let status = Self::read(pid)?;
+        if status.ended && status.threads > 1 {
+            for entry in std::fs::read_dir(format!("/proc/{pid}/task"))?.take(at_most) {
+                let Ok(text) = text(&entry?.path().join("status")) else { continue }; // it has ended meanwhile
+                let status = Self::parse(&text);
+                if !status.ended {
+                    return Ok(Living { status, main_ended: true });
+                }
+            }
+        }
+        Ok(Living { status, main_ended: false })
+    }
+
+    /// Memory that is the process's alone, wherever it lies: resident, swapped out, and page tables. In KiB.
+    #[must_use]
+    pub const fn held_kib(&self) -> u64 {
+        self.rss_anon_kib.saturating_add(self.vm_swap_kib).saturating_add(self.vm_pte_kib)
     }
 
     /// Reads the status of each thread of a process, `at_most` so many; those that
@@ -68,6 +108,7 @@ impl ProcStatus {
             let count = || u32::try_from(number()).unwrap_or(u32::MAX);
             let bits = || u64::from_str_radix(value, 16).unwrap_or(u64::MAX);
             match key {
+                "State" => status.ended = value.starts_with(['Z', 'X']),
                 "NoNewPrivs" => status.no_new_privs = value == "1",
                 "Threads" => status.threads = count(),
                 "CapInh" | "CapPrm" | "CapEff" | "CapAmb" => status.capabilities |= bits(),
@@ -76,6 +117,8 @@ impl ProcStatus {
                 "Seccomp_filters" => status.seccomp_filters = count(),
                 "RssAnon" => status.rss_anon_kib = number(),
                 "VmData" => status.vm_data_kib = number(),
+                "VmSwap" => status.vm_swap_kib = number(),
+                "VmPTE" => status.vm_pte_kib = number(),
                 _ => {}
             }
         }
@@ -98,6 +141,7 @@ fn is_exiting(stat: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(unsafe_code)] // mappings and threads as no safe function makes them
 mod tests {
     use super::*;
 
@@ -118,6 +162,88 @@ mod tests {
         drop(sender);
         let _ = thread.join().unwrap();
         assert!(ProcStatus::read_tasks(i32::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn memory_that_was_written_and_page_tables_of_what_was_only_read_are_seen() {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+        use std::num::NonZeroUsize;
+        const WRITTEN: usize = 64 << 20;
+        const READ: usize = 8 << 30;
+        let us = std::process::id() as i32;
+        let held = || ProcStatus::read_living(us, 1).unwrap().status;
+        let before = held();
+        let memory = vec![1u8; WRITTEN];
+        let written = held();
+        assert!(written.rss_anon_kib >= before.rss_anon_kib + (WRITTEN as u64 >> 10) * 3 / 4, "{before:?} {written:?}");
+        drop(memory);
+        let size = NonZeroUsize::new(READ).unwrap();
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: a new mapping, which nobody else knows of; only read, and given back below.
+        unsafe {
+            let tables = held().vm_pte_kib;
+            let start = mmap_anonymous(None, size, ProtFlags::PROT_READ, flags).unwrap();
+            let zeroes: u64 =
+                (0..READ).step_by(2 << 20).map(|at| u64::from(start.byte_add(at).cast::<u8>().read())).sum();
+            let read = held();
+            munmap(start, READ).unwrap();
+            assert_eq!(zeroes, 0);
+            // one table of 4 KiB for each 2 MiB, unless the kernel takes huge pages for zeroes too
+            let huge = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+            if huge.is_ok_and(|text| !text.contains("[always]")) {
+                assert!(read.vm_pte_kib >= tables + (READ as u64 >> 19) * 3 / 4, "{tables} {read:?}");
+                assert!(read.held_kib() >= read.rss_anon_kib + read.vm_pte_kib);
+            }
+        }
+    }
+
+    /// Says that the test below is its own child.
+    const MAIN_ENDS: &str = "MIDIMON_TEST_MAIN_ENDS";
+
+    extern "C" fn end_thread(_: i32) {
+        // SAFETY: takes a number, and does not return.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+
+    /// Ends the process's main thread, holds memory in this one, and waits for the end of its input.
+    fn be_without_main() -> ! {
+        use std::io::Read as _;
+        let memory = vec![1u8; 64 << 20];
+        let us = std::process::id();
+        // SAFETY: the handler makes one system call; the signal goes to our own main thread.
+        unsafe {
+            libc::signal(libc::SIGUSR1, end_thread as *const () as usize);
+            libc::syscall(libc::SYS_tgkill, us, us, libc::SIGUSR1);
+        }
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::hint::black_box(&memory);
+        // SAFETY: takes a number, and does not return.
+        unsafe { libc::_exit(0) }
+    }
+
+    #[test]
+    fn a_process_whose_main_thread_has_ended_hides_no_memory() {
+        use std::process::{Command, Stdio};
+        if std::env::var_os(MAIN_ENDS).is_some() {
+            be_without_main();
+        }
+        let name = "sys::proc_status::tests::a_process_whose_main_thread_has_ended_hides_no_memory";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name]).env(MAIN_ENDS, "1").stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let pid = child.id() as i32;
+        let started = std::time::Instant::now();
+        while !ProcStatus::read(pid).unwrap().ended {
+            assert!(started.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+        assert_eq!(ProcStatus::read(pid).unwrap().held_kib(), 0, "which is all that its own number shows");
+        let seen = ProcStatus::read_living(pid, 64).unwrap();
+        assert!(seen.main_ended && seen.status.threads >= 2, "{seen:?}");
+        assert!(seen.status.held_kib() >= 64 * 1024, "{seen:?}");
+        assert!(!ProcStatus::read_living(std::process::id() as i32, 64).unwrap().main_ended);
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

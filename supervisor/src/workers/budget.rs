@@ -1,16 +1,23 @@
-//! How much a plugin may take over time: processor time, threads.
+//! How much a plugin may take over time: processor time, threads, memory.
 //!
 //! Pure: looks at the process and the time go in, what follows from them comes out.
 //! All work counts, that done for calls too: a plugin may be quick often, or slow
 //! seldom, but not keep a core busy for good.
 
+use super::cause::KillReason;
+use super::status::PluginKind;
 use crate::clock::Time;
+use crate::sys::proc_status::Living;
 use midimon_shared::Limits;
+use midimon_shared::spawn::WASM_OVERHEAD;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Most threads of a worker; the WASM runtime and every honest plugin stay far below.
 pub const MAX_THREADS: u32 = 64;
+/// Memory a worker may hold beyond its plugin's, in KiB: what libraries write when they are loaded, the main
+/// thread's stack, page tables.
+const SLACK_KIB: u64 = 64 * 1024;
 /// Over the budget in this part of the window is worth a warning.
 const WARN_PART: u32 = 6;
 /// Looks kept for one window.
@@ -29,12 +36,29 @@ pub const fn look_after(busy: bool) -> Duration {
 }
 
 /// What a look at a process saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Processor time since the process began.
     pub worked: Duration,
+    /// What it holds.
+    pub held: Held,
+    /// Its main thread has ended, while others go on or are about to end.
+    pub main_ended: bool,
+}
+
+/// What a process holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
     /// Its threads.
     pub threads: u32,
+    /// Memory that is its alone, page tables too, in KiB.
+    pub memory_kib: u64,
+}
+
+impl From<&Living> for Held {
+    fn from(seen: &Living) -> Self {
+        Self { threads: seen.status.threads, memory_kib: seen.status.held_kib() }
+    }
 }
 
 /// What follows from a look.
@@ -44,8 +68,8 @@ pub enum Finding {
     Fine,
     /// From now on it takes more than it may take for long; the figures.
     Warning(String),
-    /// It took more than it may; the figures.
-    Exceeded(String),
+    /// It took more than it may, and is to be killed.
+    Exceeded(KillReason),
 }
 
 /// One plugin's account. It goes on when its worker is restarted, or a plugin could
@@ -55,6 +79,10 @@ pub struct Budget {
     /// Of one core; 0 is no limit.
     percent: u32,
     window: Duration,
+    /// In MiB: what the plugin may have, and the process with it.
+    memory_mib: (u64, u64),
+    /// The last look saw its main thread ended.
+    main_ended: bool,
     /// Looks within the window, oldest first, not closer than the window's [`KEPT`]th part.
     history: VecDeque<(Time, Duration)>,
     /// The newest look: when, and all work until then, of earlier processes too.
@@ -68,10 +96,17 @@ pub struct Budget {
 impl Budget {
     /// An account nothing was taken from.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, kind: PluginKind) -> Self {
+        let plugin = u64::from(limits.memory_mib);
+        let runtime = match kind {
+            PluginKind::Native => 0,
+            PluginKind::Wasm => WASM_OVERHEAD / (1024 * 1024),
+        };
         Self {
             percent: limits.cpu_percent,
             window: Duration::from_secs(limits.cpu_window_s.max(1).into()),
+            memory_mib: (plugin, plugin + runtime + SLACK_KIB / 1024),
+            main_ended: false,
             history: VecDeque::new(),
             newest: (Time::default(), Duration::ZERO),
             earlier: Duration::ZERO,
@@ -84,6 +119,7 @@ impl Budget {
     pub fn begin(&mut self, now: Time) {
         self.earlier = self.newest.1;
         self.busy = false;
+        self.main_ended = false;
         self.keep(now, self.earlier);
     }
 
@@ -99,21 +135,39 @@ impl Budget {
         self.warning.as_deref()
     }
 
+    /// Why a process must not go on that holds so much.
+    #[must_use]
+    pub fn excess(&self, held: &Held) -> Option<KillReason> {
+        if held.threads > MAX_THREADS {
+            return Some(KillReason::Budget(format!("{} threads (limit {MAX_THREADS})", held.threads)));
+        }
+        let (plugin, process) = self.memory_mib;
+        (held.memory_kib > process * 1024).then(|| {
+            let has = held.memory_kib.div_ceil(1024);
+            let more = process - plugin;
+            KillReason::Memory(format!("{has} MiB of {process} MiB (memory_mib = {plugin}, and {more} for all else)"))
+        })
+    }
+
     /// Takes a look into account.
     pub fn look(&mut self, now: Time, look: Look) -> Finding {
         let (before, worked_before) = self.newest;
         let worked = (self.earlier + look.worked).max(worked_before);
         self.keep(now, worked);
         let close = if self.percent == 0 { BUSY_PERCENT } else { self.percent.min(BUSY_PERCENT) };
-        self.busy = worked - worked_before > share(now.since(before), close);
-        if look.threads > MAX_THREADS {
-            return Finding::Exceeded(format!("{} threads (limit {MAX_THREADS})", look.threads));
+        self.busy = look.main_ended || worked - worked_before > share(now.since(before), close);
+        // twice: a process that ends as a whole may look so for a moment
+        if std::mem::replace(&mut self.main_ended, look.main_ended) && look.main_ended {
+            return Finding::Exceeded(KillReason::Protocol("its main thread has ended and others go on".to_owned()));
+        }
+        if let Some(reason) = self.excess(&look.held) {
+            return Finding::Exceeded(reason);
         }
         if self.percent == 0 {
             return Finding::Fine;
         }
         if let Some(figures) = self.over(now, self.window) {
-            return Finding::Exceeded(figures);
+            return Finding::Exceeded(KillReason::Budget(figures));
         }
         let warned = self.warning.take().is_some();
         self.warning = self.over(now, self.window / WARN_PART);

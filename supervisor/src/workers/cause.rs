@@ -33,6 +33,8 @@ pub enum KillReason {
     Quota(String),
     /// It took too much of something for too long: processor time, threads; with the figures.
     Budget(String),
+    /// It held more memory than its limits leave room for; with the figures.
+    Memory(String),
     /// It was asked to stop and did not.
     StopGrace,
     /// It was to stop before it had begun.
@@ -53,6 +55,7 @@ impl fmt::Display for KillReason {
             Self::SandboxCheck(what) => write!(formatter, "sandbox check failed: {what}"),
             Self::Quota(figures) => write!(formatter, "quota exceeded: {figures}"),
             Self::Budget(figures) => write!(formatter, "budget exceeded: {figures}"),
+            Self::Memory(figures) => write!(formatter, "out of memory: {figures}"),
             Self::StopGrace => formatter.write_str("did not stop within 2 s"),
             Self::StoppedEarly => formatter.write_str("stopped before it was ready"),
         }

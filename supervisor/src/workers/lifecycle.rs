@@ -19,6 +19,8 @@ use std::time::Duration;
 pub const START_LIMIT: Duration = Duration::from_secs(5);
 /// From `Hello` to `Ready`: loading the code, its constructors, its init.
 pub const LOAD_LIMIT: Duration = Duration::from_secs(10);
+/// From `LoadFailed` to the exit.
+pub const FAILED_LIMIT: Duration = Duration::from_millis(500);
 /// From `Shutdown` to the exit.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -86,6 +88,8 @@ pub enum Decision {
 pub struct Lifecycle {
     state: State,
     limits: Limits,
+    /// Where its code lies, for reasons.
+    code: String,
     /// Crashes within the window, oldest first.
     crashes: VecDeque<Time>,
     /// Crashes since it was last healthy.
@@ -100,7 +104,16 @@ impl Lifecycle {
     #[must_use]
     pub fn new(limits: Limits, quarantined: Option<String>) -> Self {
         let state = quarantined.map_or(State::Stopped, |reason| State::Quarantined { reason });
-        Self { state, limits, crashes: VecDeque::new(), streak: 0, load_failure: None, restarts: 0, last_end: None }
+        Self {
+            state,
+            limits,
+            code: String::new(),
+            crashes: VecDeque::new(),
+            streak: 0,
+            load_failure: None,
+            restarts: 0,
+            last_end: None,
+        }
     }
 
     /// Where it stands.
@@ -124,6 +137,11 @@ impl Lifecycle {
     /// Takes new limits; they count from the next event on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// Says where its code lies, which is named when that cannot be loaded in time.
+    pub fn set_code(&mut self, code: String) {
+        self.code = code;
     }
 
     /// When [`Event::Timer`] is wanted next.
@@ -163,6 +181,9 @@ impl Lifecycle {
             }
             Event::LoadFailed(message) => {
                 self.load_failure = Some(message);
+                if let State::Sandboxed { deadline } = &mut self.state {
+                    *deadline = (*deadline).min(now + FAILED_LIMIT);
+                }
                 Decision::Nothing
             }
             Event::Ended(cause) => self.ended(now, cause, jitter),
@@ -210,11 +231,15 @@ impl Lifecycle {
                 Decision::Kill(KillReason::StartDeadline { step: "entering the sandbox", limit: START_LIMIT })
             }
             State::Sandboxed { .. } => {
+                self.state = State::Sandboxed { deadline: now + KILL_AGAIN };
+                if self.load_failure.is_some() {
+                    let step = "ending after its plugin could not be loaded";
+                    return Decision::Kill(KillReason::StartDeadline { step, limit: FAILED_LIMIT });
+                }
                 let step = "loading and initialising the plugin";
                 let reason = KillReason::StartDeadline { step, limit: LOAD_LIMIT };
                 // slow loading is the plugin's nature, not an accident: it would be as slow again
-                self.load_failure = Some(reason.to_string());
-                self.state = State::Sandboxed { deadline: now + KILL_AGAIN };
+                self.load_failure = Some(format!("{}: {reason}", self.code));
                 Decision::Kill(reason)
             }
             State::Stopping { restart, .. } => {

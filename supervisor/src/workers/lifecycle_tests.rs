@@ -124,6 +124,7 @@ fn a_plugin_that_cannot_be_loaded_fails_without_being_tried_again() {
 #[test]
 fn every_step_of_the_start_has_a_deadline() {
     let mut life = Lifecycle::new(Limits::default(), None);
+    life.set_code("/dev/a.so".into());
     life.step(ms(0), Event::Start, 0.5);
     let Decision::Kill(reason) = life.step(ms(0) + START_LIMIT, Event::Timer, 0.5) else { panic!() };
     assert!(reason.to_string().contains("entering the sandbox"));
@@ -134,7 +135,29 @@ fn every_step_of_the_start_has_a_deadline() {
     let Decision::Kill(reason) = life.step(ms(7000) + LOAD_LIMIT, Event::Timer, 0.5) else { panic!() };
     assert!(reason.to_string().contains("loading"));
     assert_eq!(life.step(ms(18000), Event::Ended(EndCause::Killed(reason)), 0.5), Decision::Down);
-    assert!(matches!(life.state(), State::Failed { .. }), "it would be as slow again");
+    let State::Failed { reason } = life.state() else { panic!("{:?}: it would be as slow again", life.state()) };
+    assert_eq!(reason, "/dev/a.so: deadline: loading and initialising the plugin took longer than 10000 ms");
+}
+
+#[test]
+fn a_worker_that_cannot_load_its_plugin_ends_soon_and_for_that_reason() {
+    let mut life = Lifecycle::new(Limits::default(), None);
+    life.set_code("/dev/a.so".into());
+    life.step(ms(0), Event::Start, 0.5);
+    life.step(ms(1), Event::SandboxEntered, 0.5);
+    life.step(ms(2), Event::LoadFailed("it is no plugin".into()), 0.5);
+    assert_eq!(life.next_timer(), Some(ms(2) + FAILED_LIMIT));
+    let killed = life.step(ms(2) + FAILED_LIMIT, Event::Timer, 0.5);
+    let Decision::Kill(reason) = killed else { panic!("{killed:?}") };
+    assert!(reason.to_string().contains("could not be loaded took longer than 500 ms"), "{reason}");
+    assert_eq!(life.step(ms(600), Event::Ended(EndCause::Killed(reason)), 0.5), Decision::Down);
+    assert_eq!(life.state(), &State::Failed { reason: "it is no plugin".into() });
+    // no later than without it
+    let mut late = Lifecycle::new(Limits::default(), None);
+    late.step(ms(0), Event::Start, 0.5);
+    late.step(ms(1), Event::SandboxEntered, 0.5);
+    late.step(ms(1) + (LOAD_LIMIT - Duration::from_millis(1)), Event::LoadFailed(String::new()), 0.5);
+    assert_eq!(late.next_timer(), Some(ms(1) + LOAD_LIMIT));
 }
 
 #[test]

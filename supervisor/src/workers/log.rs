@@ -1,5 +1,7 @@
 //! What a worker writes to its log pipe: bounded, made safe to show, kept.
 
+use super::rate::TokenBucket;
+use crate::clock::Time;
 use std::collections::VecDeque;
 
 /// Lines kept in memory for each worker.
@@ -7,36 +9,67 @@ pub const TAIL: usize = 200;
 /// Longest line, in bytes; the rest of a longer one is cut.
 pub const MAX_LINE: usize = 1024;
 /// Lines a second a worker may write for long.
-const LINES_PER_S: f64 = 200.0;
+const LINES_PER_S: u32 = 200;
 /// Lines it may write at once.
-const BURST: f64 = 400.0;
+const BURST: u32 = 400;
+/// Bytes a second it may write for long, whatever they are: a line without an end is work too.
+const BYTES_PER_S: u32 = 256 * 1024;
+/// Bytes it may write at once.
+const BYTES_BURST: u32 = 1024 * 1024;
+/// Times a second its pipe is read for long: bytes that come one by one are most work.
+const READS_PER_S: u32 = 200;
 
 /// Splits bytes into lines and makes them safe to show: no control characters,
-/// no line over [`MAX_LINE`], no more lines than the rate allows.
+/// no line over [`MAX_LINE`], no more lines and bytes than the rates allow.
 #[derive(Debug)]
 pub struct LogFilter {
     line: Vec<u8>,
     cut: bool,
-    tokens: f64,
-    refilled_ns: u64,
+    lines: TokenBucket,
+    bytes: TokenBucket,
+    reads: TokenBucket,
     /// Dropped, and not told yet.
-    untold: u64,
-    dropped: u64,
+    untold: Dropped,
+    dropped: Dropped,
+}
+
+/// What came too fast to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Whole lines.
+    pub lines: u64,
+    /// Bytes that were not looked at, so nobody knows how many lines they were.
+    pub bytes: u64,
+}
+
+impl Dropped {
+    fn count(&mut self, lines: u64, bytes: u64) {
+        self.lines = self.lines.saturating_add(lines);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
 }
 
 impl Default for LogFilter {
     fn default() -> Self {
-        Self { line: Vec::new(), cut: false, tokens: BURST, refilled_ns: 0, untold: 0, dropped: 0 }
+        Self {
+            line: Vec::new(),
+            cut: false,
+            lines: TokenBucket::new(LINES_PER_S, BURST),
+            bytes: TokenBucket::new(BYTES_PER_S, BYTES_BURST),
+            reads: TokenBucket::new(READS_PER_S, READS_PER_S),
+            untold: Dropped::default(),
+            dropped: Dropped::default(),
+        }
     }
 }
 
 impl LogFilter {
-    /// Takes bytes in and gives complete lines to `keep`.
-    pub fn feed(&mut self, now_ns: u64, bytes: &[u8], mut keep: impl FnMut(String)) {
-        let elapsed = now_ns.saturating_sub(self.refilled_ns) as f64 / 1e9;
-        self.tokens = (self.tokens + elapsed * LINES_PER_S).min(BURST);
-        self.refilled_ns = now_ns;
-        for chunk in bytes.split_inclusive(|&byte| byte == b'\n') {
+    /// Takes the bytes of one read in and gives complete lines to `keep`.
+    pub fn feed(&mut self, now: Time, bytes: &[u8], mut keep: impl FnMut(String)) {
+        let _ = self.reads.take(now); // one too many is no loss, only a reason to pause
+        let allowed = usize::try_from(self.bytes.take_up_to(now, bytes.len() as u64)).unwrap_or(bytes.len());
+        let (taken, refused) = bytes.split_at(allowed.min(bytes.len()));
+        for chunk in taken.split_inclusive(|&byte| byte == b'\n') {
             let (text, ends) = match chunk.split_last() {
                 Some((b'\n', text)) => (text, true),
                 _ => (chunk, false),
@@ -45,40 +78,45 @@ impl LogFilter {
             self.cut |= text.len() > room;
             self.line.extend_from_slice(&text[..text.len().min(room)]);
             if ends {
-                self.end_line(&mut keep);
+                self.end_line(now, &mut keep);
             }
+        }
+        if !refused.is_empty() {
+            if !self.line.is_empty() {
+                // what comes next belongs to some later line
+                self.cut = true;
+                self.end_line(now, &mut keep);
+            }
+            self.untold.count(0, refused.len() as u64);
+            self.dropped.count(0, refused.len() as u64);
         }
     }
 
-    /// Lines that came too fast to be kept.
+    /// What came too fast to be kept.
     #[must_use]
-    pub const fn dropped(&self) -> u64 {
+    pub const fn dropped(&self) -> Dropped {
         self.dropped
     }
 
-    /// Whether lines come faster than they are kept.
+    /// Whether more comes, or in smaller pieces, than is kept.
     #[must_use]
-    pub fn is_flooded(&self) -> bool {
-        self.tokens < 1.0
+    pub fn is_flooded(&self, now: Time) -> bool {
+        [&self.lines, &self.bytes, &self.reads].into_iter().any(|bucket| !bucket.wait(now).is_zero())
     }
 
     /// The worker has ended: what is left is a line.
-    pub fn finish(&mut self, mut keep: impl FnMut(String)) {
+    pub fn finish(&mut self, now: Time, mut keep: impl FnMut(String)) {
         if !self.line.is_empty() {
-            self.end_line(&mut keep);
+            self.end_line(now, &mut keep);
         }
-        if let Some(note) = self.take_dropped() {
+        if let Some(note) = self.take_untold() {
             keep(note);
         }
     }
 
-    fn end_line(&mut self, keep: &mut impl FnMut(String)) {
-        if self.tokens < 1.0 {
-            self.untold += 1;
-            self.dropped += 1;
-        } else {
-            self.tokens -= 1.0;
-            if let Some(note) = self.take_dropped() {
+    fn end_line(&mut self, now: Time, keep: &mut impl FnMut(String)) {
+        if self.lines.take(now) {
+            if let Some(note) = self.take_untold() {
                 keep(note);
             }
             let mut line = safe(&String::from_utf8_lossy(&self.line));
@@ -86,14 +124,22 @@ impl LogFilter {
                 line.push_str(" … (cut)");
             }
             keep(line);
+        } else {
+            self.untold.count(1, 0);
+            self.dropped.count(1, 0);
         }
         self.line.clear();
         self.cut = false;
     }
 
-    fn take_dropped(&mut self) -> Option<String> {
-        let dropped = std::mem::take(&mut self.untold);
-        (dropped > 0).then(|| format!("… {dropped} lines dropped: over {LINES_PER_S} lines a second"))
+    fn take_untold(&mut self) -> Option<String> {
+        let limits = format!("over {LINES_PER_S} lines or {} KiB a second", BYTES_PER_S / 1024);
+        match std::mem::take(&mut self.untold) {
+            Dropped { lines: 0, bytes: 0 } => None,
+            Dropped { lines, bytes: 0 } => Some(format!("… {lines} lines dropped: {limits}")),
+            Dropped { lines: 0, bytes } => Some(format!("… {bytes} bytes dropped: {limits}")),
+            Dropped { lines, bytes } => Some(format!("… {lines} lines and {bytes} bytes more dropped: {limits}")),
+        }
     }
 }
 
@@ -154,9 +200,9 @@ impl LogTail {
 mod tests {
     use super::*;
 
-    fn lines_of(filter: &mut LogFilter, now_ns: u64, bytes: &[u8]) -> Vec<String> {
+    fn lines_of(filter: &mut LogFilter, now_ms: u64, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        filter.feed(now_ns, bytes, |line| lines.push(line));
+        filter.feed(Time::from_millis(now_ms), bytes, |line| lines.push(line));
         lines
     }
 
@@ -166,7 +212,7 @@ mod tests {
         assert!(lines_of(&mut filter, 0, b"he").is_empty());
         assert_eq!(lines_of(&mut filter, 0, b"llo\n\nworld"), ["hello", ""]);
         let mut rest = Vec::new();
-        filter.finish(|line| rest.push(line));
+        filter.finish(Time::default(), |line| rest.push(line));
         assert_eq!(rest, ["world"]);
     }
 
@@ -181,7 +227,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_takes_no_more_than_its_limit() {
         let mut filter = LogFilter::default();
-        for _ in 0..10_000 {
+        for _ in 0..1_000 {
             assert!(lines_of(&mut filter, 0, &[b'x'; 1000]).is_empty());
         }
         assert!(filter.line.capacity() <= 4 * MAX_LINE);
@@ -194,11 +240,46 @@ mod tests {
         let mut filter = LogFilter::default();
         let flood = b"x\n".repeat(10_000);
         assert_eq!(lines_of(&mut filter, 1, &flood).len(), BURST as usize);
-        assert!(filter.is_flooded());
-        let later = lines_of(&mut filter, 1_000_000_001, b"y\n");
-        assert!(!filter.is_flooded());
-        assert_eq!(filter.dropped(), 9_600);
-        assert_eq!(later, ["… 9600 lines dropped: over 200 lines a second", "y"]);
+        assert!(filter.is_flooded(Time::from_millis(1)));
+        let later = lines_of(&mut filter, 1_001, b"y\n");
+        assert!(!filter.is_flooded(Time::from_millis(1_001)));
+        assert_eq!(filter.dropped(), Dropped { lines: 9_600, bytes: 0 });
+        assert_eq!(later, ["… 9600 lines dropped: over 200 lines or 256 KiB a second", "y"]);
+    }
+
+    #[test]
+    fn a_flood_without_lines_is_a_flood_too_and_counted_in_bytes() {
+        let mut filter = LogFilter::default();
+        let blob = vec![b'y'; 64 * 1024];
+        for _ in 0..15 {
+            assert!(lines_of(&mut filter, 1, &blob).is_empty());
+            assert!(!filter.is_flooded(Time::from_millis(1)));
+        }
+        assert!(lines_of(&mut filter, 1, &blob).is_empty(), "all that may come at once");
+        assert!(filter.is_flooded(Time::from_millis(1)));
+        let cut = lines_of(&mut filter, 1, &blob);
+        assert_eq!(cut.len(), 1, "what was there is a line");
+        assert!(cut[0].starts_with("yyy") && cut[0].ends_with("y … (cut)"), "{}", cut[0]);
+        for _ in 0..100 {
+            assert!(lines_of(&mut filter, 1, &blob).is_empty());
+        }
+        assert_eq!(filter.dropped(), Dropped { lines: 0, bytes: 101 * 64 * 1024 });
+        let later = lines_of(&mut filter, 1_001, b"z\n");
+        assert_eq!(later, ["… 6619136 bytes dropped: over 200 lines or 256 KiB a second", "z"]);
+        assert!(!filter.is_flooded(Time::from_millis(1_001)));
+    }
+
+    #[test]
+    fn bytes_that_come_one_by_one_are_a_flood_and_none_of_them_is_lost() {
+        let mut filter = LogFilter::default();
+        for byte in 0..READS_PER_S {
+            assert!(!filter.is_flooded(Time::from_millis(1)), "{byte}");
+            assert!(lines_of(&mut filter, 1, b"x").is_empty());
+        }
+        assert!(filter.is_flooded(Time::from_millis(1)));
+        assert!(!filter.is_flooded(Time::from_millis(21)), "after a pause it goes on");
+        let line = lines_of(&mut filter, 21, b"\n");
+        assert_eq!((line, filter.dropped()), (vec!["x".repeat(200)], Dropped::default()));
     }
 
     #[test]

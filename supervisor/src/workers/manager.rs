@@ -35,6 +35,7 @@ use super::pool::{Parts, Pool, Request, Requests, STOPPING};
 use super::prepare::Prepare;
 use super::quarantine::Quarantine;
 use super::ring::{CallEnd, Route};
+use super::sandbox::MAX_TASKS;
 use super::spawner::Spawner;
 use super::status::WorkerStatus;
 use crate::audit::Audit;
@@ -356,7 +357,7 @@ impl PluginManager {
         for worker in &mut workers {
             let usage = self.prepare.data_usage(&worker.id);
             (worker.data_bytes, worker.data_files) = usage.map_or((0, 0), |usage| (usage.bytes, usage.files));
-            worker.memory_kib = worker.pid.and_then(|pid| ProcStatus::read(pid).ok()).map(|status| status.rss_anon_kib);
+            worker.memory_kib = worker.pid.and_then(memory_kib);
             let worked = worker.pid.and_then(|pid| ProcStat::read(pid).ok()).map(|stat| stat.worked);
             worker.cpu_ms = worked.map(|worked| u64::try_from(worked.as_millis()).unwrap_or(u64::MAX));
         }
@@ -390,6 +391,11 @@ impl Drop for PluginManager {
     fn drop(&mut self) {
         self.shutdown();
     }
+}
+
+/// What it holds, also where its main thread has ended.
+fn memory_kib(pid: i32) -> Option<u64> {
+    ProcStatus::read_living(pid, MAX_TASKS).ok().map(|seen| seen.status.rss_anon_kib)
 }
 
 fn stamp(context: &TriggerContext, now_ns: u64) -> TriggerStamp {

@@ -6,7 +6,7 @@ use super::sandbox::{Confinement, Flaw, MAX_TASKS, judge, judge_lockdown};
 use super::spec::PluginSpec;
 use crate::clock::Time;
 use crate::sys::pidfd::PidFd;
-use crate::sys::proc_status::ProcStatus;
+use crate::sys::proc_status::{Living, ProcStatus};
 use crate::sys::spawn::{Child, SpawnSpec};
 use crate::sys::syscalls::SystemCall;
 use midimon_shared::exit::WorkerExit;
@@ -78,6 +78,8 @@ pub(super) struct Process {
     /// System-call filters it had before it got its code.
     filters: u32,
     pub out_of_memory: Option<u64>,
+    /// Messages that come once and have come: bits of the inbox's.
+    pub seen: u8,
     /// Its private memory when last looked at during a call, in KiB.
     pub memory_kib: Option<u64>,
 }
@@ -143,6 +145,7 @@ impl Process {
             layers: Vec::new(),
             filters: 0,
             out_of_memory: None,
+            seen: 0,
             memory_kib: None,
         }
     }
@@ -178,12 +181,12 @@ impl Process {
         Ok(())
     }
 
-    /// Remembers how much memory it has, for the case that it dies of that.
-    pub fn look_at_memory(&mut self) {
-        // unreadable while it ends
-        if let Ok(status) = ProcStatus::read(self.pid) {
-            self.memory_kib = Some(status.vm_data_kib);
-        }
+    /// Looks at its memory and threads, and remembers the memory for the case that it dies of that.
+    /// `None` while it ends.
+    pub fn look_at_memory(&mut self) -> Option<Living> {
+        let seen = ProcStatus::read_living(self.pid, MAX_TASKS + 1).ok()?;
+        self.memory_kib = Some(seen.status.vm_data_kib);
+        Some(seen)
     }
 
     /// Kills the process; the first reason counts.
@@ -203,14 +206,18 @@ impl Process {
             }
             _ => {}
         }
+        // before memory: a worker's own word on that is no excuse for what it did
+        if let Some((call, _)) = self.denied {
+            return EndCause::ForbiddenCall(Some(call));
+        }
+        if end == EndCause::ForbiddenCall(None) {
+            return end;
+        }
         if let Some(evidence) = self.cgroup.as_ref().and_then(Membership::out_of_memory).filter(|_| killed) {
             return EndCause::OutOfMemory(evidence);
         }
         if let Some(requested) = self.out_of_memory {
             return EndCause::OutOfMemory(format!("{requested} bytes more were asked for (limit {limit_kib} KiB)"));
-        }
-        if let Some((call, _)) = self.denied {
-            return EndCause::ForbiddenCall(Some(call));
         }
         match end {
             EndCause::Signaled { signal: Signal::SIGABRT, .. } if let Some(line) = allocator_message(newest_lines) => {
@@ -229,19 +236,15 @@ fn hidden(pid: i32, error: &std::io::Error) -> String {
     format!("/proc/{pid} cannot be read ({error}); is /proc mounted with hidepid?")
 }
 
-/// What Rust's allocator says before it aborts.
+/// What Rust's allocator says before it aborts, exactly: a plugin can write it too, but no other words.
 fn allocator_message<'a>(newest_lines: &[&'a str]) -> Option<&'a str> {
-    newest_lines.iter().copied().find(|line| line.starts_with("memory allocation of "))
+    newest_lines.iter().copied().find(|line| {
+        let number = line.strip_prefix("memory allocation of ").and_then(|rest| rest.strip_suffix(" bytes failed"));
+        number.is_some_and(|number| number.parse::<u64>().is_ok_and(|bytes| bytes.to_string() == number))
+    })
 }
 
 /// An exit code of a worker program, in words.
 pub(super) fn exit_sentence(code: i32) -> Option<&'static str> {
     WorkerExit::from_code(code).filter(|exit| *exit != WorkerExit::Done).map(WorkerExit::sentence)
-}
-
-/// Whether a worker of ours ends so only before it has its plugin's code; afterwards the code is the plugin's own.
-pub(super) const fn precedes_code(exit: WorkerExit) -> bool {
-    let code = exit as u8;
-    WorkerExit::Arguments as u8 <= code && code <= WorkerExit::Seccomp as u8
-        || code == WorkerExit::ViolationHandler as u8
 }

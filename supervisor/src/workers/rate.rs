@@ -37,6 +37,15 @@ impl TokenBucket {
         may
     }
 
+    /// As much of `wanted` as may happen now; the rest is counted as refused.
+    pub fn take_up_to(&mut self, now: Time, wanted: u64) -> u64 {
+        self.refill(now);
+        let taken = wanted.min(self.held / self.refill);
+        self.held -= taken * self.refill;
+        self.refused = self.refused.saturating_add(wanted - taken);
+        taken
+    }
+
     /// How long until it may happen again; zero when it may now.
     #[must_use]
     pub fn wait(&self, now: Time) -> Duration {
@@ -92,6 +101,16 @@ mod tests {
         assert!(!bucket.take(Time::from_millis(249)));
         assert_eq!(bucket.wait(Time::from_millis(249)), Duration::from_millis(1));
         assert!(bucket.take(Time::from_millis(250)));
+    }
+
+    #[test]
+    fn of_a_large_amount_what_may_be_is_taken_and_the_rest_is_counted() {
+        let mut bucket = TokenBucket::new(1000, 500);
+        assert_eq!(bucket.take_up_to(Time::default(), 300), 300);
+        assert_eq!(bucket.take_up_to(Time::default(), u64::MAX), 200);
+        assert_eq!(bucket.refused(), u64::MAX - 200);
+        assert_eq!(bucket.take_up_to(Time::from_millis(7), 100), 7);
+        assert_eq!(bucket.take_up_to(Time::from_millis(7), 0), 0);
     }
 
     #[test]

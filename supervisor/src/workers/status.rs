@@ -182,6 +182,9 @@ pub struct WorkerStatus {
     pub limits: Limits,
     /// Log lines it wrote too fast to be kept, since the daemon started.
     pub log_dropped: u64,
+    /// Bytes it wrote there so fast that they were not even looked at.
+    #[serde(default)]
+    pub log_dropped_bytes: u64,
     /// What it may do, as the configuration writes it.
     #[serde(default)]
     pub grants: Vec<String>,

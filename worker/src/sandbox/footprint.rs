@@ -45,8 +45,7 @@ unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, search:
     // SAFETY: `search` is what `shrink` passed.
     let search = unsafe { &mut *search.cast::<Search>() };
     let is_ours = name.is_empty() || search.plugin == Code::Mapped && name.starts_with(BY_DESCRIPTOR);
-    // SAFETY: the headers are those of the object at `base`.
-    if !is_ours || unsafe { was_written(base, headers) } {
+    if !is_ours {
         return 0;
     }
     // SAFETY: takes a number.
@@ -59,33 +58,13 @@ unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, search:
         *range = (start, usize::try_from(base + header.p_vaddr + header.p_memsz - start).unwrap_or(0));
     }
     for (start, length) in ranges.into_iter().filter(|&(_, length)| length > 0) {
-        // SAFETY: a mapping of the object's file that was never writable, so every page of it can be read again
-        // from the file, this function's own included.
+        // SAFETY: a mapping of the object's file that was never writable (a plugin with text relocations is not
+        // loaded), so every page of it can be read again from the file, this function's own included.
         if unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_DONTNEED) } == 0 {
             search.bytes += length;
         }
     }
     0
-}
-
-/// Whether the loader wrote addresses into the object's code ("text relocations"), which would be
-/// lost with its pages.
-///
-/// # Safety
-/// The headers are those of an object the loader has mapped at `base`.
-unsafe fn was_written(base: u64, headers: &[libc::Elf64_Phdr]) -> bool {
-    const END: u64 = 0;
-    const TEXT_RELOCATIONS: u64 = 22;
-    const FLAGS: u64 = 30;
-    const FLAG_TEXT_RELOCATIONS: u64 = 4;
-    let Some(dynamic) = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC) else {
-        return false;
-    };
-    let entries = (dynamic.p_memsz / 16) as usize;
-    // SAFETY: the loader has read this table of pairs itself, so it is mapped and aligned.
-    let entries = unsafe { std::slice::from_raw_parts((base + dynamic.p_vaddr) as *const [u64; 2], entries) };
-    let mut used = entries.iter().take_while(|[tag, _]| *tag != END);
-    used.any(|&[tag, value]| tag == TEXT_RELOCATIONS || tag == FLAGS && value & FLAG_TEXT_RELOCATIONS != 0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The handler of SIGSYS: it names a forbidden system call to the supervisor, and ends the process.
 //!
 //! Everything here may run at any moment, in any thread of the plugin's: no allocation, no lock, nothing but
-//! system calls and memory set up before. A plugin can spoil that memory; then its death goes without a name.
+//! system calls and memory set up before. A plugin can spoil that memory, or this very code: then its death goes
+//! without a name, or its refused calls fail unreported, without a death. They stay refused; that is the filter's.
 //!
 //! Two calls that filters cannot judge by their numbers trap as well, and are answered here by harmless ones.
 

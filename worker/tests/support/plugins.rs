@@ -14,6 +14,11 @@ fn directory() -> PathBuf {
 
 /// Compiles C as strictly as the header promises and returns the library's bytes.
 pub fn library(name: &str, source: &str) -> Vec<u8> {
+    library_with(name, source, &[])
+}
+
+/// The same with more arguments for the compiler.
+pub fn library_with(name: &str, source: &str, arguments: &[&str]) -> Vec<u8> {
     let c = directory().join(format!("{name}.c"));
     let so = directory().join(format!("{name}.so"));
     std::fs::write(&c, source).unwrap();
@@ -32,7 +37,7 @@ pub fn library(name: &str, source: &str) -> Vec<u8> {
         HEADER,
         "-o",
     ]);
-    let output = cc.arg(&so).arg(&c).output().unwrap();
+    let output = cc.arg(&so).arg(&c).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(so).unwrap()
 }

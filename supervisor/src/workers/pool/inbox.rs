@@ -1,6 +1,7 @@
 //! What one worker sends, and how it ends: all of it judged as hostile.
 
 use super::Shared;
+use super::logs::DRAIN_READS;
 use super::slot::Slot;
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
@@ -8,22 +9,31 @@ use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::Flushed;
 use crate::workers::lifecycle::{Event as LifeEvent, State};
 use crate::workers::log::safe;
-use crate::workers::process::{EVENTS_CLOSED, exit_sentence, precedes_code};
+use crate::workers::process::{EVENTS_CLOSED, exit_sentence};
 use crate::workers::ring::WrongAnswer;
+use crate::workers::status::PluginKind;
 use midimon_shared::WorkerExit;
+use midimon_shared::limits::MAX_ANSWER;
 use midimon_shared::pipe::ReceiveError;
 use midimon_shared::protocol::{Command, Event, Hello, Outcome, ProtocolRange, Ready};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes read from a log pipe before others get their turn.
-const LOG_CHUNK: usize = 64 * 1024;
-/// Reads that empty a dead worker's pipe at most (a pipe holds 64 KiB, so more is not ours).
-const DRAIN_READS: usize = 64;
+/// Longest reason for a failed load that is kept, in characters.
+const MAX_REASON: usize = 1000;
+
+/// Messages that come once in a process's life at most: a bit for each.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Once {
+    Hello = 1,
+    Ready = 2,
+    LoadFailed = 4,
+}
 
 impl Slot {
     /// One read, so that others get their turn; the kernel tells of this pipe again
@@ -79,6 +89,9 @@ impl Slot {
     fn event(&mut self, shared: &mut Shared, now: Time, event: Event) {
         let loading = matches!(self.life.state(), State::Sandboxed { .. });
         match event {
+            Event::Done { outcome, .. } if words(&outcome).len() > MAX_ANSWER => {
+                self.violation(format!("an answer over {MAX_ANSWER} bytes"));
+            }
             Event::Done { call, outcome } => {
                 if let Some(process) = &mut self.process {
                     process.out_of_memory = None; // it got over it
@@ -105,26 +118,42 @@ impl Slot {
                 self.hello(shared, now, &hello);
             }
             Event::Ready(ready) if loading => self.ready(shared, now, ready),
-            Event::LoadFailed { message } if loading => {
-                let message: String = safe(&message).chars().take(1000).collect();
+            Event::LoadFailed { message } if loading && self.is_first(Once::LoadFailed) => {
+                let message: String = message.chars().take(MAX_REASON).collect();
+                let message: String = safe(&message).chars().take(MAX_REASON).collect();
                 let path = self.spec.code_path.display(); // what cannot work as it is lies there
                 self.step(shared, now, LifeEvent::LoadFailed(format!("{path}: {message}")));
             }
             Event::Request(request) => self.requested(shared, now, request),
             Event::Denied { number } => self.denied(shared, now, number),
+            Event::OutOfMemory { .. } if self.spec.kind == PluginKind::Native => {
+                self.violation("it says that it ran out of memory, which only a WASM runtime can know");
+            }
             Event::OutOfMemory { requested } => {
                 let before = self.process.as_mut().and_then(|process| process.out_of_memory.replace(requested));
                 if before.is_some() {
                     self.violation("it ran out of memory twice in one call");
                 }
             }
-            Event::Hello(_) | Event::Ready(_) | Event::LoadFailed { .. } => {
-                // while stopping, what was under way may still arrive
-                if !matches!(self.life.state(), State::Stopping { .. }) {
-                    self.violation("a message out of its turn");
-                }
-            }
+            Event::Hello(_) => self.out_of_turn(Once::Hello),
+            Event::Ready(_) => self.out_of_turn(Once::Ready),
+            Event::LoadFailed { .. } => self.out_of_turn(Once::LoadFailed),
         }
+    }
+
+    /// While stopping, what was under way may still arrive, each once.
+    fn out_of_turn(&mut self, message: Once) {
+        if !matches!(self.life.state(), State::Stopping { .. }) || !self.is_first(message) {
+            self.violation("a message out of its turn");
+        }
+    }
+
+    /// Whether it comes for the first time, which is remembered.
+    fn is_first(&mut self, message: Once) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        let first = process.seen & message as u8 == 0;
+        process.seen |= message as u8;
+        first
     }
 
     fn hello(&mut self, shared: &mut Shared, now: Time, hello: &Hello) {
@@ -196,42 +225,6 @@ impl Slot {
         });
     }
 
-    pub fn read_log(&mut self, shared: &mut Shared, now: Time) {
-        let mut chunk = [0; LOG_CHUNK];
-        let Some(process) = &self.process else { return };
-        match (&process.log).read(&mut chunk) {
-            Ok(0) => {
-                let _ = shared.epoll.delete(&process.log);
-            }
-            Ok(count) => {
-                self.keep_log(shared, now, &chunk[..count]);
-                if self.filter.is_flooded() {
-                    self.pause_log(shared, now);
-                }
-            }
-            Err(_) => {} // would block, or interrupted: epoll says when to try again
-        }
-    }
-
-    /// Lets a flood wait in its pipe, where it holds up nobody but the plugin.
-    fn pause_log(&mut self, shared: &Shared, now: Time) {
-        if let Some(process) = &mut self.process
-            && shared.epoll.delete(&process.log).is_ok()
-        {
-            process.log_paused = Some(now);
-        }
-    }
-
-    fn keep_log(&mut self, shared: &Shared, now: Time, bytes: &[u8]) {
-        let (id, tail) = (&self.spec.id, &mut self.tail);
-        self.filter.feed(now.as_nanos(), bytes, |line| {
-            if let Some(logs) = &shared.logs {
-                logs.write(id, &line);
-            }
-            tail.push(line);
-        });
-    }
-
     /// Nothing ever comes from there: requests are events, only answers go over this socket.
     pub fn read_request(&mut self, shared: &mut Shared, hung_up: bool) {
         let Some(process) = &self.process else { return };
@@ -266,23 +259,31 @@ impl Slot {
         let limit_kib = u64::from(self.spec.limits.memory_mib) * 1024;
         let tail: Vec<&str> = self.tail.newest().take(3).collect();
         let cause = process.cause(end, limit_kib, &tail);
-        let cause = match cause {
-            EndCause::Exited(code) if let Some(sentence) = exit_sentence(code) => {
-                let last_line = tail.first().map_or(String::new(), |line| format!(" ({line})"));
+        let cause = match (cause, exit) {
+            (EndCause::Exited(code), Some(exit)) if let Some(sentence) = exit_sentence(code) => {
+                let line = tail.first();
+                let failed = process.seen & Once::LoadFailed as u8 != 0;
                 match self.life.state() {
-                    // a step before its plugin's code came: so the plugin says, and ended it
-                    State::Sandboxed { .. } if exit.is_some_and(precedes_code) => EndCause::Exited(code),
-                    State::Starting { .. } | State::Sandboxed { .. } => {
-                        EndCause::NotStarted(format!("{sentence}{last_line}"))
+                    State::Starting { .. } => {
+                        let line = line.map_or(String::new(), |line| format!(" ({line})"));
+                        EndCause::NotStarted(format!("{sentence}{line}"))
+                    }
+                    // from here on the code may be the plugin's own choice, and so may its last line
+                    State::Sandboxed { .. } if failed && exit == WorkerExit::Load => {
+                        EndCause::NotStarted(sentence.to_owned())
+                    }
+                    State::Sandboxed { .. } if exit == WorkerExit::Lockdown => {
+                        let line = line.map_or(String::new(), |line| format!("; its last log line: {line:?}"));
+                        EndCause::NotStarted(format!("{sentence}{line}"))
                     }
                     // the worker noticed before we did
-                    _ if code == WorkerExit::Events as i32 => {
+                    State::Ready { .. } | State::Stopping { .. } if exit == WorkerExit::Events => {
                         EndCause::Killed(KillReason::Protocol(EVENTS_CLOSED.into()))
                     }
                     _ => EndCause::Exited(code),
                 }
             }
-            cause => cause,
+            (cause, _) => cause,
         };
         drop(process);
         let timed_out = matches!(cause, EndCause::Killed(KillReason::CallDeadline { .. }));
@@ -305,20 +306,14 @@ impl Slot {
             }
             self.take_events(shared, now);
         }
-        let mut chunk = [0; LOG_CHUNK];
-        for _ in 0..DRAIN_READS {
-            let Some(process) = &self.process else { break };
-            match (&process.log).read(&mut chunk) {
-                Ok(count) if count > 0 => self.keep_log(shared, now, &chunk[..count]),
-                _ => break,
-            }
-        }
-        let (id, tail) = (&self.spec.id, &mut self.tail);
-        self.filter.finish(|line| {
-            if let Some(logs) = &shared.logs {
-                logs.write(id, &line);
-            }
-            tail.push(line);
-        });
+        self.drain_log(shared, now);
+    }
+}
+
+/// What an outcome carries of the plugin's own words.
+fn words(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Ok => "",
+        Outcome::Answer(text) | Outcome::Failed { message: text, .. } | Outcome::Trapped { message: text, .. } => text,
     }
 }

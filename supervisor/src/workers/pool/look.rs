@@ -4,8 +4,7 @@ use super::Pool;
 use super::slot::Slot;
 use crate::clock::Time;
 use crate::sys::proc_stat::ProcStat;
-use crate::workers::budget::{Finding, Look, look_after};
-use crate::workers::cause::KillReason;
+use crate::workers::budget::{Finding, Held, Look, look_after};
 use crate::workers::lifecycle::State;
 
 impl Pool {
@@ -22,19 +21,27 @@ impl Pool {
 impl Slot {
     /// Looks at what its process has used. Says whether that was much.
     pub(super) fn look(&mut self, now: Time) -> bool {
-        let Some(process) = &self.process else { return false };
+        let Some(process) = &mut self.process else { return false };
         if process.kill.is_some() || matches!(self.life.state(), State::Stopping { .. }) {
             return false;
         }
         // not reaped, so the number is still its own; unreadable only where `/proc` is hidden
         let Ok(stat) = ProcStat::read(process.pid) else { return false };
-        match self.budget.look(now, Look { worked: stat.worked, threads: stat.threads }) {
+        let seen = process.look_at_memory();
+        let held = seen.as_ref().map_or_else(Held::default, Held::from);
+        let look = Look {
+            worked: stat.worked,
+            held: Held { threads: stat.threads, ..held },
+            main_ended: seen.is_some_and(|seen| seen.main_ended),
+        };
+        match self.budget.look(now, look) {
             Finding::Fine => {}
             Finding::Warning(figures) => {
                 tracing::warn!("{}: {figures}; if it goes on it will be quarantined", self.spec.id);
             }
-            Finding::Exceeded(figures) => self.kill(KillReason::Budget(figures)),
+            Finding::Exceeded(reason) => self.kill(reason),
         }
-        self.budget.is_busy()
+        // constructors run early, and nothing else looks at them
+        self.budget.is_busy() || matches!(self.life.state(), State::Sandboxed { .. })
     }
 }

@@ -6,6 +6,7 @@
 mod alarm;
 mod guard;
 mod inbox;
+mod logs;
 mod look;
 mod requests;
 mod slot;
@@ -167,6 +168,8 @@ pub(super) struct Shared {
     pub data: DataWatcher,
     pub broker: Broker,
     pub monitor: Arc<Monitor>,
+    /// Where log bytes are read to, whoever wrote them.
+    pub chunk: Box<[u8]>,
 }
 
 /// See the module.
@@ -213,6 +216,7 @@ impl Pool {
             data,
             broker,
             monitor,
+            chunk: vec![0; logs::LOG_CHUNK].into(),
         };
         let now = clock::now();
         let pool = Self {
@@ -429,5 +433,7 @@ fn timeout(at_most: Option<Duration>) -> EpollTimeout {
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(60_000)).unwrap_or(EpollTimeout::ZERO)
 }
 
+#[cfg(test)]
+mod judge_tests;
 #[cfg(test)]
 mod tests;

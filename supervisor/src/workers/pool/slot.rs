@@ -7,7 +7,7 @@ use crate::monitor::MonitorEvent;
 use crate::plugins::data_dir::Usage;
 use crate::sys::spawn::{Child, SpawnError, spawn as start_process};
 use crate::workers::broker::desk::Desk;
-use crate::workers::budget::Budget;
+use crate::workers::budget::{Budget, Held};
 use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::data_watch::{self, DataTree, Watched};
 use crate::workers::lane::{Flushed, Lane};
@@ -52,7 +52,7 @@ pub(super) struct Slot {
 impl Slot {
     pub fn new(index: u16, spec: PluginSpec, lane: Arc<Lane>, quarantined: Option<String>) -> Self {
         let life = Lifecycle::new(spec.limits.clone(), quarantined);
-        let budget = Budget::new(&spec.limits);
+        let budget = Budget::new(&spec.limits, spec.kind);
         Self {
             index,
             generation: 0,
@@ -91,7 +91,8 @@ impl Slot {
     /// Starts it, or stops it first when it runs.
     pub fn start(&mut self, shared: &mut Shared, now: Time) {
         shared.quarantine.forget(&self.spec.id);
-        self.budget = Budget::new(&self.next_spec.as_ref().unwrap_or(&self.spec).limits);
+        let spec = self.next_spec.as_ref().unwrap_or(&self.spec);
+        self.budget = Budget::new(&spec.limits, spec.kind);
         self.step(shared, now, LifeEvent::Start);
     }
 
@@ -180,6 +181,7 @@ impl Slot {
         if let Some(spec) = self.next_spec.take() {
             self.spec = spec;
         }
+        self.life.set_code(self.spec.code_path.display().to_string());
         self.lane.expect_worker();
         match plan(&self.spec, &shared.programs) {
             Ok((spawn, ends)) => {
@@ -310,16 +312,6 @@ impl Slot {
         }
     }
 
-    fn resume_log(&mut self, shared: &Shared, now: Time) {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, self.token().data(Source::Log));
-        if let Some(process) = &mut self.process
-            && process.log_paused.is_some_and(|since| now.since(since) >= LOG_PAUSE)
-            && shared.epoll.add(&process.log, event).is_ok()
-        {
-            process.log_paused = None;
-        }
-    }
-
     /// Looks at every deadline of this worker.
     pub fn scan(&mut self, shared: &mut Shared, now: Time, ping: bool) {
         self.lane.expire(now);
@@ -340,7 +332,9 @@ impl Slot {
         {
             process.kill(KillReason::Protocol(format!("it goes on after a forbidden system call, {call}")));
         } else if let Some((at, action, limit)) = self.lane.deadline() {
-            process.look_at_memory();
+            if let Some(reason) = process.look_at_memory().and_then(|seen| self.budget.excess(&Held::from(&seen))) {
+                process.kill(reason);
+            }
             if at + grace <= now {
                 process.kill(KillReason::CallDeadline { action: action.to_string(), limit });
             }
@@ -441,7 +435,8 @@ impl Slot {
             violations: self.violations.count(),
             last_violation: self.violations.last().map(str::to_owned),
             limits: self.spec.limits.clone(),
-            log_dropped: self.filter.dropped(),
+            log_dropped: self.filter.dropped().lines,
+            log_dropped_bytes: self.filter.dropped().bytes,
             grants: self.spec.grants.iter().map(ToString::to_string).collect(),
             not_granted: self.spec.not_granted.iter().map(ToString::to_string).collect(),
             requests: self.desk.counts(),

@@ -8,7 +8,7 @@ use midimon_shared::pipe::WriteEnd;
 use midimon_shared::protocol::Event;
 use midimon_shared::spawn::{MissingLayers, Violations};
 
-fn spec(id: &str) -> PluginSpec {
+pub(super) fn spec(id: &str) -> PluginSpec {
     PluginSpec {
         id: id.parse().unwrap(),
         name: id.to_owned(),
@@ -27,21 +27,21 @@ fn spec(id: &str) -> PluginSpec {
     }
 }
 
-fn install(requests: &Requests, id: &str) {
+pub(super) fn install(requests: &Requests, id: &str) {
     install_spec(requests, spec(id));
 }
 
-fn install_spec(requests: &Requests, spec: PluginSpec) {
+pub(super) fn install_spec(requests: &Requests, spec: PluginSpec) {
     let lane = Arc::new(Lane::new(spec.id.clone(), &spec.limits, requests.waker.clone()));
     requests.send(Request::Install { spec: Box::new(spec), lane });
 }
 
 /// A pool whose workers are programs that wait, and say nothing.
-fn pool(programs: &std::path::Path) -> (Pool, Requests) {
+pub(super) fn pool(programs: &std::path::Path) -> (Pool, Requests) {
     pool_of(programs, "exec sleep 60")
 }
 
-fn pool_of(programs: &std::path::Path, script: &str) -> (Pool, Requests) {
+pub(super) fn pool_of(programs: &std::path::Path, script: &str) -> (Pool, Requests) {
     use std::os::unix::fs::PermissionsExt;
     let program = programs.join("midimon-worker");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -120,7 +120,7 @@ fn an_answered_ping_keeps_nobody_awake_and_any_other_event_does() {
 }
 
 /// Runs the pool until its only worker has a process; the worker's own end of its event pipe.
-fn started(pool: &mut Pool) -> WriteEnd<Event> {
+pub(super) fn started(pool: &mut Pool) -> WriteEnd<Event> {
     while pool.slots.first().is_none_or(|slot| slot.process.is_none()) {
         assert!(pool.run_once(Some(Duration::from_secs(10))));
     }
@@ -128,11 +128,11 @@ fn started(pool: &mut Pool) -> WriteEnd<Event> {
     WriteEnd::new(std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/fd/4")).unwrap().into())
 }
 
-fn ptrace() -> u32 {
+pub(super) fn ptrace() -> u32 {
     u32::try_from(libc::SYS_ptrace).unwrap()
 }
 
-fn shut_down(mut pool: Pool, requests: &Requests) {
+pub(super) fn shut_down(mut pool: Pool, requests: &Requests) {
     requests.send(Request::Shutdown);
     while pool.run_once(Some(Duration::from_secs(10))) {}
 }
