@@ -1,5 +1,5 @@
 //! The channels to the supervisor: entries 65 to 74 of the catalogue, and what can be done to
-//! descriptors 3, 4 and 5. (75 to 77, requests, are in `requests`.)
+//! descriptors 3, 4 and 5. (75 to 77 are in `requests`.)
 
 use crate::support::{Case, Expected, Libraries, Mode, Seen, cases, observe};
 use midimon::workers::status::WorkerState;

@@ -16,3 +16,4 @@ mod life;
 mod memory;
 mod network;
 mod processes;
+mod requests;

@@ -59,8 +59,6 @@ pub enum Expected {
     Ends(&'static str),
     /// It works, and what it did is looked at by the test.
     Works,
-    /// In a constructor so, everywhere else so.
-    Either(&'static Expected, &'static Expected),
 }
 
 impl Expected {
@@ -162,7 +160,7 @@ impl Case {
             let mut seen = observe(&mut daemon, &watch, mode.id(), note);
             // what the supervisor ends it for may come after the answer
             if seen == Seen::Works && expected.is_an_end() {
-                let down = daemon.wait_worker(mode.id(), "its end", |worker| is_down(worker));
+                let down = daemon.wait_worker(mode.id(), "its end", is_down);
                 seen = Seen::Ended(down.reason.unwrap_or_default());
             }
             println!("{} {}: {seen:?}", self.name, mode.id());
@@ -264,10 +262,6 @@ fn is_down(worker: &WorkerStatus) -> bool {
 
 fn check(name: &str, mode: Mode, expected: Expected, seen: &Seen, daemon: &Daemon) {
     let as_expected = match (expected, seen) {
-        (Expected::Either(constructor, other), _) => {
-            let expected = if mode == Mode::Constructor { constructor } else { other };
-            return check(name, mode, *expected, seen, daemon);
-        }
         (Expected::Works, Seen::Works) => true,
         (Expected::Errno(errnos), Seen::Errno(errno)) => errnos.contains(errno),
         (Expected::Refused(_), Seen::Errno(errno)) => matches!(errno, Errno::EPERM | Errno::EACCES),
