@@ -3,13 +3,21 @@
 use midimon::workers::status::{WorkerState, WorkerStatus};
 use midimon_tests::{Bed, Config, Daemon, eventually};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 const MIB: u64 = 1024 * 1024;
 /// What a plugin may be over its quota by when it is stopped.
 const OVERSHOOT: u64 = 128 * MIB;
+/// What a machine that is not overloaded may leave a thread waiting.
+const USUAL_STALL: Duration = Duration::from_millis(10);
+/// How fast the page cache takes what is written, in bytes.
+const WRITTEN_PER_MS: u64 = 4 * MIB;
 const GRANTED: &str = "grants = [\"filesystem\"]\ntimeout_ms = 30000";
 
 /// One at a time: each fills the disk as fast as the machine can.
@@ -50,20 +58,58 @@ fn failed(daemon: &Daemon) -> WorkerStatus {
     daemon.wait_worker("filler", "stopped for its quota", |worker| worker.state == WorkerState::Failed)
 }
 
+/// How long this machine leaves a thread waiting that wants to run, measured beside
+/// what happens: nobody who watches can be quicker than that.
+struct Stalls {
+    thread: JoinHandle<Duration>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Stalls {
+    fn measure() -> Self {
+        const NAP: Duration = Duration::from_millis(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(NAP);
+                longest = longest.max(last.elapsed().saturating_sub(NAP));
+                last = Instant::now();
+            }
+            longest
+        });
+        Self { thread, stop }
+    }
+
+    fn longest(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("a thread that ends")
+    }
+}
+
 /// Fills in one way until it is stopped: for its quota, and before it is far over.
 fn overflows(action: &str, figures: &str) -> (Bed, Daemon) {
     let (bed, mut daemon) = start("", &["small", action]);
     daemon.answers("filler", 60);
+    let stalls = Stalls::measure();
     daemon.send(&[0x90, 61, 100]);
     let worker = failed(&daemon);
+    let stalled = stalls.longest();
     let reason = worker.reason.clone().unwrap_or_default();
     assert!(reason.contains("quota exceeded") && reason.contains(figures), "{action}: {reason}");
     assert!(reason.contains("midimon plugin data filler --clear"), "the fix is named: {reason}");
     let (bytes, blocks) = size(&data(&bed));
     // a length without anything behind it takes nothing from anybody
     let over = bytes.min(blocks).saturating_sub(64 * MIB);
-    println!("{action}: {} MiB over, {} MiB of the disk, {} MiB long", over / MIB, blocks / MIB, bytes / MIB);
-    assert!(over <= OVERSHOOT, "{action}: {} MiB over", over / MIB);
+    println!(
+        "{action}: {} MiB over, {} MiB of the disk, {} MiB long; the machine stalled for {stalled:?}",
+        over / MIB,
+        blocks / MIB,
+        bytes / MIB
+    );
+    let meanwhile = stalled.saturating_sub(USUAL_STALL).as_millis() as u64 * WRITTEN_PER_MS;
+    assert!(over <= OVERSHOOT + meanwhile, "{action}: {} MiB over", over / MIB);
     assert_eq!(fs::read(data(&bed).join("small.txt")).expect("data that stays readable").len(), 1000);
     assert_eq!(worker.restarts, 0);
     // as the user sees it
@@ -165,17 +211,17 @@ fn near_its_quota_a_plugin_may_make_no_file_much_longer_and_goes_on() {
     let (_bed, mut daemon) = start("", &["near", "small", "empty"]);
     let pid = daemon.worker("filler").pid.expect("a process");
     assert_eq!(file_limit(pid), 64 * MIB);
-    let wait_for = |limit: u64| {
+    let wait_for = |limits: &RangeInclusive<u64>| {
         eventually("the limit follows", || {
-            if file_limit(pid) == limit { Ok(()) } else { Err(file_limit(pid).to_string()) }
+            if limits.contains(&file_limit(pid)) { Ok(()) } else { Err(file_limit(pid).to_string()) }
         });
     };
     daemon.answers("filler", 60);
-    // the longest has 5 MiB, and 14 are left
-    wait_for(19 * MIB);
+    // the longest has 5 MiB, and 14 are left, or 15 when it was counted a little earlier
+    wait_for(&(19 * MIB..=20 * MIB));
     daemon.answers("filler", 61);
     daemon.answers("filler", 62);
-    wait_for(64 * MIB);
+    wait_for(&(64 * MIB..=64 * MIB));
     let worker = daemon.worker("filler");
     assert_eq!((worker.pid, worker.state), (Some(pid), WorkerState::Ready));
     daemon.stop();

@@ -22,8 +22,10 @@ pub const RELAXED: Duration = Duration::from_millis(10);
 const HURRIED: Duration = Duration::from_millis(2);
 /// For so long after the first change nobody knows yet how fast it grows.
 const UNKNOWN: Duration = Duration::from_millis(20);
-/// Counting takes no more than one part in so many of the time.
+/// Counting takes no more than one part in so many of the time,
 const SHARE: u32 = 4;
+/// unless that would put the next count off for longer than this.
+const LONGEST: Duration = Duration::from_millis(30);
 /// Without a change for so long it is quiet.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker stays frozen at most while a long write of its goes on.
@@ -128,7 +130,8 @@ pub enum Decision {
 pub struct Count {
     /// What lies there.
     pub usage: Usage,
-    /// How long counting took.
+    /// The processor time counting took. Not the time on the clock: on a busy machine
+    /// that would put off the next count just when it matters.
     pub took: Duration,
     /// Free space of the file system, in bytes.
     pub free: u64,
@@ -302,7 +305,7 @@ impl Quota {
         let full_in = if per_second > 0.0 { left / per_second / 2.0 } else { f64::MAX };
         let longest = if now.since(self.woken) < UNKNOWN { HURRIED } else { RELAXED };
         let wanted = Duration::try_from_secs_f64(full_in).unwrap_or(RELAXED).clamp(HURRIED, longest);
-        wanted.max(took * SHARE)
+        wanted.max((took * SHARE).min(LONGEST))
     }
 }
 

@@ -121,6 +121,7 @@ fn the_faster_it_grows_the_sooner_it_is_counted_and_counting_never_takes_all_the
     assert_eq!(next_after(MIB, MIB + 1024, Duration::ZERO), RELAXED);
     assert_eq!(next_after(MIB, 40 * MIB, Duration::ZERO).as_millis(), 6);
     assert_eq!(next_after(MIB, 40 * MIB, Duration::from_millis(5)), Duration::from_millis(20));
+    assert_eq!(next_after(MIB, 40 * MIB, Duration::from_secs(1)), LONGEST);
 }
 
 #[test]

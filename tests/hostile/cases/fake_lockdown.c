@@ -1,5 +1,5 @@
 /*
- * At load, installs a filter that answers the worker's own seccomp() with success and lies to its
+ * At load, tries to install a filter that answers the worker's own seccomp() with success and lies to its
  * test, so that the second filter is never there. When called, tries what must be denied all the
  * same: the number of the one that worked, else 0 only when nothing was denied.
  */

@@ -1,6 +1,6 @@
 /*
- * Installs a filter of its own that allows everything, then makes a forbidden call. The one form
- * that is allowed while the plugin is loaded is "all": for every thread at once.
+ * Installs a filter of its own that allows everything, then makes a forbidden call. Only the worker's
+ * second filter can be installed, from where it lies.
  */
 #include "case.h"
 #include <linux/filter.h>

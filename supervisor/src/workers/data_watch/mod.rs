@@ -217,17 +217,19 @@ impl Watched {
         if matches!(decision, Decision::Stop(_)) {
             return self.carry_out(decision, requests);
         }
+        let before = clock::thread_time();
         let usage = match self.tree.usage(|| self.thaw_overdue()) {
             Ok(usage) => usage,
             Err(errno) => return self.uncounted(errno, requests),
         };
+        let took = clock::thread_time().saturating_sub(before);
         if let Some(errno) = self.tree.take_shortage() {
             self.warn(errno);
         } else if !self.tree.is_unwatched() {
             self.said = false;
         }
         let after = clock::now();
-        let count = Count { usage, took: after.since(now), free: self.tree.free(), deletes: self.tree.deletes };
+        let count = Count { usage, took, free: self.tree.free(), deletes: self.tree.deletes };
         let decision = self.quota.counted(after, &count);
         self.carry_out(decision, requests);
     }
