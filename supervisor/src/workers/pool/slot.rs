@@ -121,14 +121,7 @@ impl Slot {
             Decision::Nothing => {}
             Decision::Spawn => self.spawn(shared, now),
             Decision::Shutdown => self.shut_down(now),
-            Decision::Kill(reason) => {
-                if matches!(self.life.state(), State::Sandboxed { .. }) {
-                    // what takes too long lies there, as with any other failure to load
-                    let path = self.spec.code_path.display();
-                    self.life.step(now, LifeEvent::LoadFailed(format!("{path}: {reason}")), random());
-                }
-                self.kill(reason);
-            }
+            Decision::Kill(reason) => self.kill(reason),
             Decision::Down => {
                 self.lane.close();
                 if let State::Quarantined { reason } = self.life.state() {
