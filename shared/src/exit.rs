@@ -78,7 +78,8 @@ exits! {
     CompileInput = 120, "the file is not a WebAssembly core module that can run here";
     /// `midimon-compile`: the artifact could not be written.
     CompileOutput = 121, "the compiled code could not be written";
-    /// `midimon-compile`: the compiler could not be set up.
+    /// `midimon-compile`: the compiler could not be set up. wasmtime refuses one for its settings alone, which are
+    /// constants of this program: nothing from outside leads here, a build of ours that contradicts itself would.
     CompileEngine = 122, "the WebAssembly compiler could not be set up";
 }
 

@@ -3,6 +3,7 @@
 
 pub mod guests;
 pub mod plugins;
+pub mod refusing;
 
 use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::limits::InstanceMode;
