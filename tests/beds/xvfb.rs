@@ -2,7 +2,7 @@
 //!
 //! [`Xvfb`] starts a server on a display of its own; [`TypedText`] opens a
 //! window there (`xev`) and gives back the typed text exactly, as a program
-//! with that window would receive it. Needs the Debian packages `xvfb` and
+//! with that window would receive it, or key by key with the mouse. Needs the Debian packages `xvfb` and
 //! `x11-utils`; uses the standard library only.
 //!
 //! There is no window manager: keys go to the window under the pointer, which
@@ -65,6 +65,17 @@ pub struct TypedText {
     in_press: bool,
 }
 
+/// What a window is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A key was pressed; its keysym.
+    Key(u32),
+    /// A button of the mouse was pressed: 1 to 3 from the left; 4 to 7 are the wheel up, down, left, right.
+    Button(u8),
+    /// The pointer was moved to there, in pixels from the screen's upper left corner.
+    Pointer(i32, i32),
+}
+
 impl TypedText {
     /// Opens the window and returns once it is on the screen.
     ///
@@ -73,7 +84,7 @@ impl TypedText {
     pub fn record(server: &Xvfb) -> io::Result<Self> {
         let mut window = Command::new("xev")
             .args(["-geometry", "800x600+0+0"])
-            .args(["-event", "keyboard", "-event", "expose"])
+            .args(["-event", "keyboard", "-event", "mouse", "-event", "expose"])
             .env("DISPLAY", server.display())
             // UTF-8, and no input method between the keys and the text.
             .env("LC_ALL", "C.UTF-8")
@@ -120,6 +131,29 @@ impl TypedText {
         String::from_utf8(typed).map_err(io::Error::other)
     }
 
+    /// What the window was told of since the last call, up to and without this.
+    ///
+    /// # Errors
+    /// When it does not come in time; the message holds what did come.
+    pub fn until(&mut self, last: Input, limit: Duration) -> io::Result<Vec<Input>> {
+        let end = Instant::now() + limit;
+        let (mut told, mut event) = (Vec::new(), String::new());
+        loop {
+            let line = self
+                .next_line(end)
+                .map_err(|error| io::Error::new(error.kind(), format!("{error}; so far: {told:x?}")))?;
+            // an event's lines end with an empty one
+            if !line.is_empty() {
+                event.push_str(&line);
+                continue;
+            }
+            match input(&std::mem::take(&mut event)) {
+                Some(input) if input == last => return Ok(told),
+                input => told.extend(input),
+            }
+        }
+    }
+
     fn next_line(&self, end: Instant) -> io::Result<String> {
         let left = end.saturating_duration_since(Instant::now());
         self.lines.recv_timeout(left).map_err(|error| match error {
@@ -132,6 +166,23 @@ impl TypedText {
 impl Drop for TypedText {
     fn drop(&mut self) {
         stop(&mut self.window);
+    }
+}
+
+/// What an event that xev describes tells of; nothing for a release.
+fn input(event: &str) -> Option<Input> {
+    let after = |mark: &str| Some(event.split_once(mark)?.1);
+    let until = |mark: &str, ends: &[char]| after(mark)?.split(ends).next();
+    if event.starts_with("KeyPress event") {
+        let keysym = u32::from_str_radix(until("(keysym 0x", &[','])?, 16).ok()?;
+        Some(Input::Key(keysym))
+    } else if event.starts_with("ButtonPress event") {
+        Some(Input::Button(until("button ", &[','])?.parse().ok()?))
+    } else if event.starts_with("MotionNotify event") {
+        let (x, y) = until("root:(", &[')'])?.split_once(',')?;
+        Some(Input::Pointer(x.parse().ok()?, y.parse().ok()?))
+    } else {
+        None
     }
 }
 
@@ -181,6 +232,19 @@ mod tests {
         // A closing bracket that was typed is not the end of the bytes.
         let line = "    XmbLookupString gives 1 bytes: (29) \")\"";
         assert_eq!(looked_up(line), Some(b")".to_vec()));
+    }
+
+    #[test]
+    fn reads_what_an_event_tells_of() {
+        let event = |kind: &str, rest: &str| {
+            format!("{kind} event, serial 34, root 0x5a, subw 0x0, time 9, (1,2), root:(30,40),    state 0x0, {rest}")
+        };
+        let key = event("KeyPress", "keycode 123 (keysym 0x1008ff13, XF86AudioRaiseVolume), same_screen YES,");
+        assert_eq!(input(&key), Some(Input::Key(0x1008_FF13)));
+        assert_eq!(input(&event("ButtonPress", "button 5, same_screen YES")), Some(Input::Button(5)));
+        assert_eq!(input(&event("MotionNotify", "is_hint 0, same_screen YES")), Some(Input::Pointer(30, 40)));
+        assert_eq!(input(&event("ButtonRelease", "button 5, same_screen YES")), None);
+        assert_eq!(input(&event("EnterNotify", "mode NotifyNormal")), None);
     }
 
     #[test]

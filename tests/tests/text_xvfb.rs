@@ -1,12 +1,9 @@
 //! What the Text action types arrives in a window exactly (X11, under Xvfb).
 
-#[path = "../beds/xvfb.rs"]
-mod xvfb;
-
+use midimon_tests::xvfb::{TypedText, Xvfb};
 use midimon_tests::{Bed, Config, midi};
 use std::fs;
 use std::time::Duration;
-use xvfb::{TypedText, Xvfb};
 
 /// How long all of a text may take to arrive.
 const TYPED: Duration = Duration::from_secs(30);
