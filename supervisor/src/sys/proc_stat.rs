@@ -23,7 +23,7 @@ impl ProcStat {
     /// It was reaped, or `/proc` hides it (mounted with `hidepid`).
     pub fn read(pid: i32) -> io::Result<Self> {
         let mut text = [0; 2048]; // 52 numbers of 20 digits at most
-        let count = std::fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+        let count = super::proc_status::open(pid, "stat")?.read(&mut text)?;
         Self::parse(&text[..count], ticks_per_s()).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 

@@ -1,8 +1,9 @@
 //! `/proc/PID/status`: what the kernel says about a worker, readable for the
 //! same user even when the worker is not dumpable.
 
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 /// `PF_EXITING` of the kernel's `include/linux/sched.h`, in the flags of `/proc/PID/stat`.
 const PF_EXITING: u64 = 0x4;
@@ -50,7 +51,7 @@ impl ProcStatus {
     /// # Errors
     /// The process has ended, or `/proc` hides it (mounted with `hidepid`).
     pub fn read(pid: i32) -> io::Result<Self> {
-        Ok(Self::parse(&text(Path::new(&format!("/proc/{pid}/status")))?))
+        with_text(open(pid, "status")?, Self::parse)
     }
 
     /// Reads the status of a process, from another thread of it where the main one has ended;
@@ -62,8 +63,8 @@ impl ProcStatus {
         let status = Self::read(pid)?;
         if status.ended && status.threads > 1 {
             for entry in std::fs::read_dir(format!("/proc/{pid}/task"))?.take(at_most) {
-                let Ok(text) = text(&entry?.path().join("status")) else { continue }; // it has ended meanwhile
-                let status = Self::parse(&text);
+                let file = File::open(entry?.path().join("status"));
+                let Ok(status) = file.and_then(|file| with_text(file, Self::parse)) else { continue }; // it has ended meanwhile
                 if !status.ended {
                     return Ok(Living { status, main_ended: true });
                 }
@@ -87,10 +88,12 @@ impl ProcStatus {
         let mut tasks = Vec::new();
         for entry in std::fs::read_dir(format!("/proc/{pid}/task"))?.take(at_most) {
             let task = entry?.path();
-            let Ok(status) = text(&task.join("status")) else { continue }; // it has ended meanwhile
+            let look = File::open(task.join("status")).and_then(|file| with_text(file, Self::parse));
+            let Ok(status) = look else { continue }; // it has ended meanwhile
             // in this order: a task on its way out may have lost its filters before it is gone
-            if text(&task.join("stat")).is_ok_and(|stat| !is_exiting(&stat)) {
-                tasks.push(Self::parse(&status));
+            let exiting = File::open(task.join("stat")).and_then(|file| with_text(file, is_exiting));
+            if exiting.is_ok_and(|exiting| !exiting) {
+                tasks.push(status);
             }
         }
         Ok(tasks)
@@ -126,10 +129,25 @@ impl ProcStatus {
     }
 }
 
-fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::with_capacity(2048);
-    std::fs::File::open(path)?.take(64 * 1024).read_to_string(&mut text)?;
-    Ok(text)
+/// Opens a file in `/proc/PID`. Allocates nothing: processes are looked at while calls run.
+pub(super) fn open(pid: i32, name: &str) -> io::Result<File> {
+    let mut path = io::Cursor::new([0; 40]);
+    write!(path, "/proc/{pid}/{name}")?;
+    let length = path.position() as usize;
+    File::open(std::ffi::OsStr::from_bytes(&path.get_ref()[..length]))
+}
+
+/// Looks at the text of a file. What is no UTF-8 becomes U+FFFD: a process gives itself a name, of any bytes, and
+/// must not hide everything else behind it. Allocates only for names like that, or thousands of groups.
+fn with_text<T>(mut file: File, look: impl FnOnce(&str) -> T) -> io::Result<T> {
+    let mut start = [0; 4096];
+    let count = file.read(&mut start)?;
+    if count < start.len() {
+        return Ok(look(&String::from_utf8_lossy(&start[..count])));
+    }
+    let mut text = start.to_vec();
+    file.take(64 * 1024).read_to_end(&mut text)?;
+    Ok(look(&String::from_utf8_lossy(&text)))
 }
 
 /// Whether a `/proc/PID/stat` is that of a task on its way out: flags are the seventh
@@ -244,6 +262,30 @@ mod tests {
         assert!(!ProcStatus::read_living(std::process::id() as i32, 64).unwrap().main_ended);
         drop(child.stdin.take());
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_thread_whose_name_is_no_text_hides_nothing() {
+        let (named, main) = std::sync::mpsc::channel();
+        let (done, thread) = std::sync::mpsc::channel::<()>();
+        let hidden = std::thread::spawn(move || {
+            // SAFETY: the name is a string of bytes that ends with NUL.
+            assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, c"\xFF)\xFE".as_ptr()) }, 0);
+            named.send(nix::unistd::gettid().as_raw()).unwrap();
+            let _ = thread.recv();
+        });
+        let thread = main.recv().unwrap();
+        let us = std::process::id() as i32;
+        let raw = std::fs::read(format!("/proc/{us}/task/{thread}/status")).unwrap();
+        assert!(std::str::from_utf8(&raw).is_err(), "the kernel passes the name on as it is");
+        // a thread is found under its own number too
+        assert!(ProcStatus::read(thread).unwrap().vm_data_kib > 0);
+        let count = |pid| ProcStatus::read_tasks(pid, 10_000).unwrap().len();
+        let listed = || std::fs::read_dir(format!("/proc/{us}/task")).unwrap().count();
+        // other tests' threads come and go
+        assert!((0..1000).any(|_| listed() == count(us)));
+        drop(done);
+        hidden.join().unwrap();
     }
 
     #[test]
