@@ -152,7 +152,7 @@ impl Rig {
     pub fn play_and_wait(&mut self, bytes: &[u8], lane: &Lane) -> u64 {
         let started = now();
         self.feed.bytes(started, bytes);
-        while lane.is_busy() && self.run_once() {}
+        while self.run_once() && lane.is_busy() {}
         now().as_nanos() - started.as_nanos()
     }
 }

@@ -64,6 +64,7 @@ pub struct TriggerFrame {
 impl TriggerFrame {
     /// Encodes a trigger. Every trigger fits: its type has no part of variable size.
     #[must_use]
+    #[inline]
     pub fn new(trigger: Trigger) -> Self {
         let mut bytes = [0; MAX_TRIGGER_FRAME];
         let length =
@@ -74,6 +75,7 @@ impl TriggerFrame {
 
     /// The frame, length prefix included.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
     }
@@ -99,6 +101,7 @@ pub fn decode<M: Decode<()>>(body: &[u8]) -> Result<M, CodecError> {
 ///
 /// # Errors
 /// A length of 0 or over [`MAX_FRAME`].
+#[inline]
 pub fn body_length(bytes: &[u8]) -> Result<Option<usize>, CodecError> {
     let Some(prefix) = bytes.first_chunk::<PREFIX>() else {
         return Ok(None);

@@ -156,6 +156,7 @@ impl ChannelMessage {
     /// (a missing second data byte of a two-byte message is not looked at).
     /// `None` for any other status or a data byte above 127.
     #[must_use]
+    #[inline]
     pub fn from_bytes([status, first, second]: [u8; 3]) -> Option<Self> {
         let channel = Channel::from_status(status);
         let first = U7::new(first)?;

@@ -128,10 +128,18 @@ impl<M: Decode<()>> ReadEnd<M> {
     /// # Errors
     /// See [`ReceiveError`]; `Io` with `WouldBlock` when nothing is there and the pipe is non-blocking.
     pub fn fill(&mut self) -> Result<bool, ReceiveError> {
+        self.fill_by(|mut file, spare| file.read(spare))
+    }
+
+    /// [`Self::fill`] by another function that reads.
+    ///
+    /// # Errors
+    /// As [`Self::fill`].
+    pub fn fill_by(&mut self, read: impl Fn(&File, &mut [u8]) -> io::Result<usize>) -> Result<bool, ReceiveError> {
         loop {
             let spare = self.buffer.spare();
             let room = spare.len();
-            match (&self.file).read(spare) {
+            match read(&self.file, spare) {
                 Ok(0) if self.buffer.is_within_frame() => {
                     return Err(ReceiveError::ClosedWithinFrame);
                 }

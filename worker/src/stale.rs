@@ -26,6 +26,16 @@ impl StaleFilter {
         Self { max_age, dropped: Vec::new() }
     }
 
+    /// From one tick of the kernel to the next: 10 ms, and some for one that comes late.
+    const TICK: Duration = Duration::from_millis(50);
+
+    /// Whether this trigger is young, by the time of the kernel's last tick.
+    #[must_use]
+    pub fn is_surely_young(&self, stamp: &TriggerStamp, last_tick_ns: u64) -> bool {
+        let age = Duration::from_nanos(last_tick_ns.saturating_sub(stamp.monotonic_ns));
+        age.saturating_add(Self::TICK) <= self.max_age
+    }
+
     /// Whether to drop this trigger at `now_ns` of the monotonic clock. A `paired` binding gets the
     /// release of each press.
     pub fn drops(&mut self, binding: BindingId, paired: bool, stamp: &TriggerStamp, now_ns: u64) -> bool {
@@ -96,6 +106,15 @@ mod tests {
         assert!(drops(0, NotePress, 60, 1000, 1251));
         assert!(drops(0, ControlChange, 1, 1000, 1251));
         assert!(!drops(0, ControlChange, 1, 2000, 1000), "a clock read in another order is no age");
+    }
+
+    #[test]
+    fn the_last_tick_is_trusted_only_where_the_next_one_changes_nothing() {
+        let stale = StaleFilter::new(Duration::from_millis(250));
+        let young = |at_ms, last_tick_ms| stale.is_surely_young(&stamp(NotePress, 60, at_ms), last_tick_ms * MS);
+        assert!(young(1000, 1200) && !young(1000, 1201));
+        assert!(young(1000, 996), "the tick before it came");
+        assert!(!StaleFilter::new(Duration::from_millis(49)).is_surely_young(&stamp(NotePress, 60, 1000), 996 * MS));
     }
 
     #[test]

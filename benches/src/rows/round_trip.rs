@@ -23,6 +23,12 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     }
     let _pinned = Pinned::new(pids)?;
 
+    // what a thread sets up with its first message is no trigger's
+    for kind in &KINDS {
+        let lane = rig.lane(kind.echo)?;
+        rig.play_and_wait(&kind.press(), &lane);
+        rig.play(&kind.release());
+    }
     let mut ratios: Vec<Vec<f64>> = KINDS.iter().map(|_| Vec::new()).collect();
     let mut micros: Vec<Vec<f64>> = KINDS.iter().map(|_| Vec::new()).collect();
     let mut floors = Vec::new();

@@ -13,10 +13,9 @@ use crate::monitor::{Monitor, MonitorEvent};
 use crate::workers::bindings::{BindError, BindSpec};
 use crate::workers::lane::{NameTables, Ticket};
 use crate::workers::manager::{PluginManager, Target};
-use midimon_shared::context::{TriggerStamp, unix_ms};
+use midimon_shared::context::TriggerStamp;
 use midimon_shared::{ChannelMessage, PluginId};
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -48,8 +47,6 @@ pub struct Router {
     timers: TimerThread,
     monitor: Arc<Monitor>,
     notices: Sender<Notice>,
-    messages: AtomicU64,
-    hits: AtomicU64,
 }
 
 /// What must change together: the engine, and where its bindings' triggers go.
@@ -59,6 +56,10 @@ struct Core {
     /// Every source seen so far, at its index, and the configured device it is.
     sources: Vec<(Arc<str>, DeviceIndex)>,
     outputs: Vec<Output>,
+    /// Channel messages that came in.
+    messages: u64,
+    /// Mappings that fired.
+    hits: u64,
 }
 
 /// An output on its way out of the lock.
@@ -74,6 +75,16 @@ enum What {
     Mode(ModeIndex),
 }
 
+/// What outputs refer to.
+#[derive(Clone, Copy)]
+struct Tables<'t> {
+    compiled: &'t Compiled,
+    /// Of the configuration in force from now on.
+    modes: &'t [Arc<str>],
+    /// Somebody watches.
+    watched: bool,
+}
+
 thread_local! {
     static DUE: RefCell<Vec<Due>> = RefCell::new(Vec::with_capacity(OUTPUTS));
 }
@@ -87,16 +98,10 @@ impl Router {
             targets: Arc::default(),
             sources: Vec::new(),
             outputs: Vec::with_capacity(OUTPUTS),
+            messages: 0,
+            hits: 0,
         };
-        Self {
-            core: Mutex::new(core),
-            executor,
-            timers: TimerThread::default(),
-            monitor,
-            notices,
-            messages: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-        }
+        Self { core: Mutex::new(core), executor, timers: TimerThread::default(), monitor, notices }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -111,27 +116,32 @@ impl Router {
 
     /// [`Self::step`] for what a device sent.
     fn step_from(&self, device: &DeviceRef, now: Time, input: impl FnOnce(DeviceIndex, DeviceIndex) -> Input) {
-        self.step_core(now, |sources| {
-            let configured = sources.get(usize::from(device.index)).map_or(0, |(_, configured)| *configured);
+        self.step_core(now, |core| {
+            core.messages += 1;
+            let configured = core.sources.get(usize::from(device.index)).map_or(0, |(_, configured)| *configured);
             input(device.index, configured)
         });
     }
 
-    fn step_core(&self, now: Time, input: impl FnOnce(&[(Arc<str>, DeviceIndex)]) -> Input) {
+    fn step_core(&self, now: Time, input: impl FnOnce(&mut Core) -> Input) {
         DUE.with_borrow_mut(|due| {
             let mut core = self.core();
-            let input = input(&core.sources);
-            let Core { engine, targets, outputs, .. } = &mut *core;
+            let input = input(&mut core);
+            let Core { engine, targets, outputs, hits, .. } = &mut *core;
             engine.step(now, input, outputs);
-            collect(outputs, targets, due);
+            *hits += collect(outputs, targets, due);
             // under the lock, so that a later step's timer cannot be overwritten by an earlier one's
             self.timers.set(engine.next_timer());
             if due.is_empty() {
                 return;
             }
-            let compiled = engine.compiled().clone();
+            // triggers for plugins need nothing of it while nobody watches
+            let watched = self.monitor.is_watched();
+            let needed = watched || due.iter().any(|due| !matches!(due.what, What::Plugin(..)));
+            let compiled = needed.then(|| engine.compiled().clone());
             drop(core);
-            self.carry_out(now, &compiled, &compiled.modes, due);
+            let tables = compiled.as_deref().map(|compiled| Tables { compiled, modes: &compiled.modes, watched });
+            self.carry_out(now, tables, due);
         });
     }
 
@@ -139,19 +149,20 @@ impl Router {
     pub fn swap(&self, now: Time, compiled: Arc<Compiled>, new_targets: Arc<[Target]>) {
         let mut due = Vec::new();
         let mut core = self.core();
-        let Core { engine, targets, sources, outputs } = &mut *core;
+        let Core { engine, targets, sources, outputs, hits, .. } = &mut *core;
         for (name, device) in sources {
             *device = device_of(name, &compiled);
         }
         // releases of what is gone still mean the old tables
         let old = engine.swap(now, compiled, outputs);
-        collect(outputs, targets, &mut due);
+        *hits += collect(outputs, targets, &mut due);
         *targets = new_targets;
         self.timers.set(engine.next_timer());
         let new = engine.compiled().clone();
         drop(core);
         // a change of mode means the new tables
-        self.carry_out(now, &old, &new.modes, &mut due);
+        let tables = Tables { compiled: &old, modes: &new.modes, watched: self.monitor.is_watched() };
+        self.carry_out(now, Some(tables), &mut due);
     }
 
     /// Puts a configuration in force. Workers learn new bindings before the swap and
@@ -174,22 +185,23 @@ impl Router {
         Ok(())
     }
 
-    fn carry_out(&self, now: Time, compiled: &Compiled, modes: &[Arc<str>], due: &mut Vec<Due>) {
-        let watched = self.monitor.is_watched();
+    /// Without tables only triggers for plugins can be carried out, which nobody watches then.
+    fn carry_out(&self, now: Time, tables: Option<Tables<'_>>, due: &mut Vec<Due>) {
         for Due { mapping, stamp, what } in due.drain(..) {
             match what {
                 What::Plugin(Target { lane, route }, ticket) => {
                     lane.trigger(ticket, route, stamp, now);
-                    self.hit(now, compiled, mapping, watched);
+                    self.hit(now, tables, mapping);
                 }
                 What::Effect(effect) => {
-                    self.hit(now, compiled, mapping, watched);
-                    if let Some(effect) = compiled.effects.get(effect as usize) {
+                    self.hit(now, tables, mapping);
+                    if let Some(effect) = tables.and_then(|tables| tables.compiled.effects.get(effect as usize)) {
                         self.executor.submit(effect, &stamp);
                     }
                 }
                 What::Mode(mode) => {
-                    let mode = modes.get(usize::from(mode)).cloned().unwrap_or_default();
+                    let mode = tables.and_then(|tables| tables.modes.get(usize::from(mode)).cloned());
+                    let mode = mode.unwrap_or_default();
                     tracing::info!("mode: {mode}");
                     self.monitor.publish(MonitorEvent::Mode { at: now, mode });
                 }
@@ -197,9 +209,9 @@ impl Router {
         }
     }
 
-    fn hit(&self, now: Time, compiled: &Compiled, mapping: MappingIndex, watched: bool) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        if watched && let Some(info) = compiled.mappings.get(mapping as usize) {
+    fn hit(&self, now: Time, tables: Option<Tables<'_>>, mapping: MappingIndex) {
+        let Some(tables) = tables.filter(|tables| tables.watched) else { return };
+        if let Some(info) = tables.compiled.mappings.get(mapping as usize) {
             let (mapping, action) = (info.label.clone(), info.action_label.clone());
             self.monitor.publish(MonitorEvent::Hit { at: now, mapping, action });
         }
@@ -251,8 +263,8 @@ impl Router {
     /// too many delays were waiting.
     #[must_use]
     pub fn counts(&self) -> (u64, u64, u64) {
-        let refused = self.core().engine.dropped_delays();
-        (self.messages.load(Ordering::Relaxed), self.hits.load(Ordering::Relaxed), refused)
+        let core = self.core();
+        (core.messages, core.hits, core.engine.dropped_delays())
     }
 }
 
@@ -266,17 +278,20 @@ fn bind_spec(binding: &PluginBinding) -> (PluginId, BindSpec) {
     (binding.plugin.clone(), spec)
 }
 
-/// Takes the outputs out of the lock: whom they go to, in which order.
-fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) {
+/// Takes the outputs out of the lock: whom they go to, in which order. Says how many mappings fired.
+fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) -> u64 {
+    let mut hits = 0;
     for output in outputs.drain(..) {
         match output {
             Output::Plugin { mapping, binding, stamp } => {
                 if let Some(target) = targets.get(binding as usize) {
                     let ticket = target.lane.ticket();
+                    hits += 1;
                     due.push(Due { mapping, stamp, what: What::Plugin(target.clone(), ticket) });
                 }
             }
             Output::Effect { mapping, effect, stamp } => {
+                hits += 1;
                 due.push(Due { mapping, stamp, what: What::Effect(effect) });
             }
             Output::ModeChanged(mode) => {
@@ -284,15 +299,15 @@ fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) {
             }
         }
     }
+    hits
 }
 
 impl MidiSink for Router {
     fn message(&self, device: &DeviceRef, at: Time, message: ChannelMessage) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
         if self.monitor.is_watched() {
             self.monitor.publish(MonitorEvent::Midi { at, device: device.name.clone(), message });
         }
-        let unix_ms = unix_ms();
+        let unix_ms = clock::unix_ms_at(at);
         self.step_from(device, at, |source, device| Input::Message { source, device, message, unix_ms });
     }
 

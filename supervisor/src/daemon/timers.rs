@@ -1,6 +1,7 @@
 //! One thread that steps the engine when a timer it asked for is due.
 
 use crate::clock::{self, Time};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -10,6 +11,8 @@ pub struct TimerThread(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// What `next.due` is, in nanoseconds, 0 for none: most messages change nothing, which this says without the lock.
+    known: AtomicU64,
     next: Mutex<Next>,
     changed: Condvar,
 }
@@ -28,12 +31,17 @@ impl TimerThread {
     /// Says when the engine's next timer is due. Wakes the thread only when
     /// that is sooner than it knew.
     pub fn set(&self, due: Option<Time>) {
+        // when the thread takes a due time meanwhile it steps the engine, and that sets the next one
+        if self.0.known.load(Ordering::Acquire) == nanos(due) {
+            return;
+        }
         let mut next = self.next();
         if next.due == due {
             return;
         }
         let sooner = due.is_some_and(|due| next.due.is_none_or(|known| due < known));
         next.due = due;
+        self.0.known.store(nanos(due), Ordering::Release);
         if sooner {
             self.0.changed.notify_one();
         }
@@ -62,6 +70,7 @@ impl TimerThread {
                 None => self.0.changed.wait(next).unwrap_or_else(PoisonError::into_inner),
                 Some(due) if due <= now => {
                     next.due = None;
+                    self.0.known.store(nanos(None), Ordering::Release);
                     drop(next);
                     fire(now);
                     self.next()
@@ -72,6 +81,10 @@ impl TimerThread {
             };
         }
     }
+}
+
+fn nanos(due: Option<Time>) -> u64 {
+    due.map_or(0, |due| due.as_nanos().max(1))
 }
 
 #[cfg(test)]

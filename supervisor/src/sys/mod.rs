@@ -7,6 +7,7 @@ pub mod inherit;
 pub mod pidfd;
 pub mod proc_stat;
 pub mod proc_status;
+pub mod quick;
 pub mod rlimit;
 pub mod spawn;
 pub mod syscalls;

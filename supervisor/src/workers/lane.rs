@@ -9,6 +9,7 @@ use super::ring::{Answered, CallEnd, Ring, Route, WrongAnswer};
 use super::status::{CallCounts, LatencySummary};
 use super::waker::Waker;
 use crate::clock::Time;
+use crate::sys::quick;
 use hdrhistogram::Histogram;
 use midimon_shared::codec::{self, TriggerFrame};
 use midimon_shared::context::TriggerStamp;
@@ -18,7 +19,9 @@ use midimon_shared::protocol::{Command, NameKind, Names, Outcome};
 use midimon_shared::{BindingId, CallId, Limits, PluginId};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,7 +45,16 @@ pub struct Lane {
     plugin: PluginId,
     tickets: AtomicU64,
     waker: Arc<Waker>,
+    /// Whether a call is under way, and whether one is or waits, as the last who held the lock left it.
+    busy: AtomicBool,
+    has_calls: AtomicBool,
     inner: Mutex<Inner>,
+}
+
+/// The lane's lock. Letting go of it says what can be known without it.
+struct Locked<'l> {
+    lane: &'l Lane,
+    inner: MutexGuard<'l, Inner>,
 }
 
 #[derive(Debug)]
@@ -96,7 +108,8 @@ impl Lane {
             latency: Histogram::new_with_bounds(1, 600_000_000, 2)
                 .unwrap_or_else(|_| unreachable!("1 µs to 10 min with 2 digits is a valid histogram")),
         };
-        Self { plugin, tickets: AtomicU64::new(0), waker, inner: Mutex::new(inner) }
+        let (busy, has_calls) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { plugin, tickets: AtomicU64::new(0), waker, busy, has_calls, inner: Mutex::new(inner) }
     }
 
     /// Whose lane it is.
@@ -105,8 +118,8 @@ impl Lane {
         &self.plugin
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        Locked { lane: self, inner: self.inner.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// A place in the order of this worker's triggers. Take it while holding the
@@ -300,7 +313,7 @@ impl Lane {
         Some((at, inner.bindings.action(call.route.binding), given))
     }
 
-    /// Whether a call is under way or waits.
+    /// Whether a call is under way or waits. With the lock: what was written before is seen.
     pub(super) fn has_calls(&self) -> bool {
         !self.lock().ring.is_empty()
     }
@@ -308,12 +321,15 @@ impl Lane {
     /// Whether a call is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.lock().ring.is_busy()
+        self.busy.load(Ordering::Acquire)
     }
 
     /// When the call under way is overdue by `grace` (without one it does not
     /// matter), or the oldest trigger that waits for a worker becomes too old.
     pub(super) fn next_timer(&self, grace: Option<Duration>) -> Option<Time> {
+        if !self.has_calls.load(Ordering::Acquire) {
+            return None;
+        }
         let inner = self.lock();
         let overdue = grace.and_then(|grace| Some(inner.ring.deadline(inner.timeout)?.0 + grace));
         let expiry = if inner.is_open() { None } else { inner.ring.expiry() };
@@ -350,6 +366,28 @@ impl Lane {
     }
 }
 
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.inner
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // the lock itself is let go of after this
+        self.lane.busy.store(self.inner.ring.is_busy(), Ordering::Release);
+        self.lane.has_calls.store(!self.inner.ring.is_empty(), Ordering::Release);
+    }
+}
+
 impl Inner {
     fn is_open(&self) -> bool {
         self.channel.as_ref().is_some_and(|channel| channel.open)
@@ -373,7 +411,7 @@ impl Inner {
             return Flushed::All;
         }
         while let Some(trigger) = ring.next_unwritten(now) {
-            match channel.commands.write_frames(TriggerFrame::new(trigger).as_bytes()) {
+            match quick::write(channel.commands.as_fd(), TriggerFrame::new(trigger).as_bytes()) {
                 Ok(_) => ring.mark_written(now), // below PIPE_BUF: all or nothing
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -5,6 +5,7 @@ use super::logs::DRAIN_READS;
 use super::slot::Slot;
 use crate::clock::Time;
 use crate::monitor::MonitorEvent;
+use crate::sys::quick;
 use crate::workers::cause::{EndCause, KillReason};
 use crate::workers::lane::Flushed;
 use crate::workers::lifecycle::{Event as LifeEvent, State};
@@ -41,7 +42,7 @@ impl Slot {
     /// anything but pongs came: those alone are no reason to stay awake.
     pub fn read_events(&mut self, shared: &mut Shared, now: Time, hung_up: bool) -> bool {
         let Some(process) = &mut self.process else { return false };
-        match process.events.fill() {
+        match process.events.fill_by(|pipe, spare| quick::read(pipe.as_fd(), spare)) {
             Ok(may_have_more) => {
                 let active = self.take_events(shared, now);
                 if may_have_more || hung_up {

@@ -26,11 +26,12 @@ use crate::audit::Audit;
 use crate::clock::{self, Time};
 use crate::monitor::Monitor;
 use crate::plugins::data_dir::Usage;
+use crate::sys::quick;
 use crate::sys::spawn::{Child, SpawnError};
 use alarm::Alarm;
 use midimon_shared::PluginId;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use slot::Slot;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -178,6 +179,8 @@ pub(super) struct Pool {
     shared: Shared,
     alarm: Alarm,
     receiver: Receiver<Request>,
+    /// What the kernel told in one wait.
+    told: Box<[EpollEvent; BATCH]>,
     slots: Vec<Slot>,
     by_id: HashMap<PluginId, usize>,
     /// When the thread last woke; reading the clock once a round is enough.
@@ -223,6 +226,7 @@ impl Pool {
             shared,
             alarm,
             receiver,
+            told: Box::new([EpollEvent::empty(); BATCH]),
             slots: Vec::new(),
             by_id: HashMap::new(),
             now,
@@ -242,17 +246,17 @@ impl Pool {
 
     /// Waits for events, `at_most` so long, and handles them. False once shut down.
     pub fn run_once(&mut self, at_most: Option<Duration>) -> bool {
-        let mut events = [EpollEvent::empty(); BATCH];
         let parked = self.park();
         // cannot fail: the time is valid; a short sleep would do as well
         let at_most = self.alarm.at_latest(self.next_scan).map_or(Some(ACTIVE_SCAN), |()| at_most);
-        let count = self.shared.epoll.wait(&mut events, timeout(at_most)).unwrap_or(0);
+        let count = quick::wait(&self.shared.epoll, &mut *self.told, timeout(at_most)).unwrap_or(0);
         if parked {
             self.shared.requests.waker.unpark();
         }
         self.now = clock::now();
         let now = self.now;
-        for event in &events[..count] {
+        for index in 0..count {
+            let event = self.told[index];
             match event.data() {
                 WAKER => self.woken(now),
                 ALARM => self.alarm.rang(),
@@ -426,11 +430,10 @@ fn slot_timer(slot: &Slot, now: Time) -> Time {
     slot.next_timer().unwrap_or(now + Duration::from_secs(3600))
 }
 
-/// Rounded up, so that the time has passed when the wait ends; for ever without one.
-fn timeout(at_most: Option<Duration>) -> EpollTimeout {
-    let Some(at_most) = at_most else { return EpollTimeout::NONE };
-    let millis = at_most.as_nanos().div_ceil(1_000_000).min(60_000);
-    EpollTimeout::try_from(i32::try_from(millis).unwrap_or(60_000)).unwrap_or(EpollTimeout::ZERO)
+/// In milliseconds, rounded up, so that the time has passed when the wait ends; for ever (-1) without one.
+fn timeout(at_most: Option<Duration>) -> i32 {
+    let millis = |at_most: Duration| at_most.as_nanos().div_ceil(1_000_000).min(60_000);
+    at_most.map_or(-1, |at_most| i32::try_from(millis(at_most)).unwrap_or(60_000))
 }
 
 #[cfg(test)]
