@@ -5,7 +5,7 @@
 //! a pipe that can only be used in its own direction ([`pipe`]), what a plugin
 //! is told about a trigger ([`context`]), and the values all of these are made
 //! of ([`midi`], [`id`], [`capability`], [`limits`]); how a worker is started
-//! ([`spawn`]), what its sandbox achieved ([`sandbox`]), what it can ask for
+//! ([`spawn`]), what its sandbox achieved ([`sandbox`], [`landlock`]), what it can ask for
 //! ([`host`]) and how it says why it ended ([`exit`]); and the C interface of
 //! native plugins ([`abi`]).
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod context;
 pub mod exit;
 pub mod host;
 pub mod id;
+pub mod landlock;
 pub mod limits;
 pub mod midi;
 pub mod pipe;

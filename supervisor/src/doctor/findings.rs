@@ -3,21 +3,12 @@
 use super::facts::Facts;
 use super::{Finding, State};
 use crate::workers::sandbox::remedy;
+use midimon_shared::landlock::{NEWEST, lacks};
 use midimon_shared::sandbox::{Layer, LayerReport, LayerState, SandboxLevel};
 use nix::errno::Errno;
 
 /// The oldest kernel with every layer of the baseline: Landlock came with it.
 const OLDEST: (u32, u32) = (5, 13);
-
-/// What each version of Landlock added to what can be refused, and the kernel it came with. What an
-/// older one cannot refuse, the system-call filters do.
-const LANDLOCK: [(u32, &str, &str); 5] = [
-    (2, "moving files between directories", "5.19"),
-    (3, "truncating files", "6.2"),
-    (4, "TCP", "6.7"),
-    (5, "device controls", "6.10"),
-    (6, "signals and abstract sockets", "6.12"),
-];
 
 /// Everything there is to say, the sandbox's first.
 #[must_use]
@@ -81,18 +72,12 @@ fn kernel(release: &str) -> Finding {
 fn landlock(abi: Result<u32, Errno>) -> Finding {
     let fix = remedy(Layer::Landlock);
     match abi {
-        Ok(abi) => {
-            let lacks: Vec<&str> =
-                LANDLOCK.iter().filter(|(since, ..)| abi < *since).map(|(_, what, _)| *what).collect();
-            match LANDLOCK.last() {
-                Some((_, _, kernel)) if !lacks.is_empty() => limited(
-                    "landlock",
-                    format!("ABI {abi}: it cannot refuse {}; the system-call filters do", lacks.join(", ")),
-                    format!("Linux {kernel} or newer has all of it"),
-                ),
-                _ => ok("landlock", format!("ABI {abi}")),
+        Ok(abi) => match lacks(abi) {
+            None => ok("landlock", format!("ABI {abi}")),
+            Some(lacks) => {
+                limited("landlock", format!("ABI {abi}: {lacks}"), format!("Linux {} has all of it", NEWEST.kernel))
             }
-        }
+        },
         Err(Errno::ENOSYS) => missing("landlock", "the kernel does not have it", fix),
         Err(Errno::EOPNOTSUPP) => missing("landlock", "the kernel has it, and it is switched off", fix),
         Err(error) => missing("landlock", format!("it cannot be used: {error}"), fix),

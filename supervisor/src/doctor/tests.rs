@@ -12,7 +12,7 @@ fn good() -> Facts {
     let program = |name, layers| Program { name, tried: Ok(Tried { version: "1.2.3".into(), layers }) };
     Facts {
         kernel: "6.18.5-arch1".into(),
-        landlock: Ok(7),
+        landlock: Ok(9),
         seccomp: Ok(()),
         no_new_privs: true,
         hidepid: None,
@@ -46,7 +46,7 @@ fn whatever_is_not_well_comes_with_what_to_do_and_only_the_baseline_fails() {
     let cases: Vec<(&str, State, &str, Facts)> = vec![
         ("kernel", State::Missing, "5.13", Facts { kernel: "5.10.0-8".into(), ..good() }),
         ("kernel", State::Missing, "5.13", Facts { kernel: "unknown".into(), ..good() }),
-        ("landlock", State::Limited, "6.12", Facts { landlock: Ok(2), ..good() }),
+        ("landlock", State::Limited, "7.1", Facts { landlock: Ok(2), ..good() }),
         ("landlock", State::Missing, "lsm=", Facts { landlock: Err(Errno::EOPNOTSUPP), ..good() }),
         ("landlock", State::Missing, "5.13", Facts { landlock: Err(Errno::ENOSYS), ..good() }),
         ("landlock", State::Missing, "container", Facts { landlock: Err(Errno::EPERM), ..good() }),
@@ -68,7 +68,7 @@ fn whatever_is_not_well_comes_with_what_to_do_and_only_the_baseline_fails() {
 #[test]
 fn an_old_landlock_says_what_it_lacks_and_nothing_else() {
     let detail = only(&Facts { landlock: Ok(3), ..good() }).detail;
-    assert!(detail.contains("TCP") && detail.contains("signals") && !detail.contains("truncating"), "{detail}");
+    assert!(detail.contains("TCP") && detail.contains("signals") && !detail.contains("truncation"), "{detail}");
 }
 
 #[test]
