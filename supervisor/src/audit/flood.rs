@@ -5,6 +5,7 @@
 
 use super::event::{AuditEvent, Entry};
 use crate::clock::Time;
+use crate::workers::rate::TokenBucket;
 use midimon_shared::PluginId;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,34 +13,9 @@ use std::time::Duration;
 /// The same file or use again within this time becomes part of one line.
 pub const SAME: Duration = Duration::from_secs(1);
 /// Lines a second that are written for long.
-const PER_SECOND: f64 = 20.0;
+const PER_SECOND: u32 = 20;
 /// Lines that are written at once.
-const BURST: f64 = 200.0;
-
-/// Lines one kind of event may still take.
-#[derive(Debug)]
-struct Allowance {
-    lines: f64,
-    at: Time,
-}
-
-impl Allowance {
-    fn take(&mut self, now: Time) -> bool {
-        self.lines = (self.lines + now.since(self.at).as_secs_f64() * PER_SECOND).min(BURST);
-        self.at = now;
-        let enough = self.lines >= 1.0;
-        if enough {
-            self.lines -= 1.0;
-        }
-        enough
-    }
-}
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self { lines: BURST, at: Time::default() }
-    }
-}
+const BURST: u32 = 200;
 
 /// The repetitions of an event since a line of it was written.
 #[derive(Debug)]
@@ -56,9 +32,9 @@ pub(super) struct Flood {
     plugin: PluginId,
     /// By the event without its bytes. No more than lines were allowed in the last second.
     recent: HashMap<AuditEvent, Repeated>,
-    activity: Allowance,
+    activity: TokenBucket,
     /// What is not activity has an allowance of its own, which no flood of files takes.
-    life: Allowance,
+    life: TokenBucket,
     lost: u64,
     /// When the loss is told at the latest.
     tell: Option<Time>,
@@ -69,8 +45,8 @@ impl Flood {
         Self {
             plugin,
             recent: HashMap::new(),
-            activity: Allowance::default(),
-            life: Allowance::default(),
+            activity: TokenBucket::new(PER_SECOND, BURST),
+            life: TokenBucket::new(PER_SECOND, BURST),
             lost: 0,
             tell: None,
         }
