@@ -13,8 +13,8 @@ use midimon_shared::spawn::WASM_OVERHEAD;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most threads of a worker; the WASM runtime and every honest plugin stay far below.
-pub const MAX_THREADS: u32 = 64;
+/// Most threads of a worker, and so most that are looked at; the WASM runtime and every honest plugin stay far below.
+pub const MAX_THREADS: usize = 64;
 /// Memory a worker may hold beyond its plugin's, in KiB: what libraries write when they are loaded, the main
 /// thread's stack, page tables.
 const SLACK_KIB: u64 = 64 * 1024;
@@ -138,7 +138,7 @@ impl Budget {
     /// Why a process must not go on that holds so much.
     #[must_use]
     pub fn excess(&self, held: &Held) -> Option<KillReason> {
-        if held.threads > MAX_THREADS {
+        if held.threads as usize > MAX_THREADS {
             return Some(KillReason::Budget(format!("{} threads (limit {MAX_THREADS})", held.threads)));
         }
         let (plugin, process) = self.memory_mib;

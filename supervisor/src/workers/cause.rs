@@ -27,8 +27,11 @@ pub enum KillReason {
     Protocol(String),
     /// It did not answer a ping.
     Unresponsive,
-    /// Its sandbox, looked at from outside, was not what was asked for.
+    /// Its sandbox, looked at from outside once the plugin's code was there, was not what was asked for.
     SandboxCheck(String),
+    /// Something of midimon's or of this system's is not as it must be: no code of the plugin had run, or none
+    /// could have done it.
+    Own(String),
     /// Its data directory is over its quota; with the figures.
     Quota(String),
     /// It took too much of something for too long: processor time, threads; with the figures.
@@ -53,6 +56,7 @@ impl fmt::Display for KillReason {
             Self::Protocol(what) => write!(formatter, "protocol violation: {what}"),
             Self::Unresponsive => formatter.write_str("did not answer a ping within 2 s while idle"),
             Self::SandboxCheck(what) => write!(formatter, "sandbox check failed: {what}"),
+            Self::Own(what) => write!(formatter, "a fault of midimon's or of this system's: {what}"),
             Self::Quota(figures) => write!(formatter, "quota exceeded: {figures}"),
             Self::Budget(figures) => write!(formatter, "budget exceeded: {figures}"),
             Self::Memory(figures) => write!(formatter, "out of memory: {figures}"),
@@ -100,7 +104,7 @@ impl EndCause {
         }
     }
 
-    /// Whether the plugin did what it may not: no accident of honest code.
+    /// Whether the plugin did what it may not: no accident of honest code, and nobody else's fault.
     #[must_use]
     pub const fn is_violation(&self) -> bool {
         matches!(self, Self::ForbiddenCall(_) | Self::Killed(KillReason::Protocol(_) | KillReason::SandboxCheck(_)))
@@ -127,5 +131,34 @@ impl fmt::Display for EndCause {
             Self::Killed(reason) => reason.fmt(formatter),
             Self::Unknown(why) => write!(formatter, "it ended, and how cannot be told: {why}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_plugin_can_have_done_is_a_violation_and_nobody_elses_fault_is() {
+        let what = || "what".to_owned();
+        let its = [
+            EndCause::ForbiddenCall(None),
+            EndCause::ForbiddenCall(Some(SystemCall(0))),
+            EndCause::Killed(KillReason::Protocol(what())),
+            EndCause::Killed(KillReason::SandboxCheck(what())),
+        ];
+        assert!(its.iter().all(EndCause::is_violation));
+        let others = [
+            EndCause::NotStarted(what()),
+            EndCause::Exited(1),
+            EndCause::OutOfMemory(what()),
+            EndCause::Unknown(what()),
+            EndCause::Killed(KillReason::Own(what())),
+            EndCause::Killed(KillReason::Quota(what())),
+            EndCause::Killed(KillReason::Budget(what())),
+            EndCause::Killed(KillReason::Unresponsive),
+            EndCause::Killed(KillReason::StoppedEarly),
+        ];
+        assert!(!others.iter().any(EndCause::is_violation));
     }
 }

@@ -299,7 +299,11 @@ impl Lifecycle {
             self.crashes.pop_front();
         }
         // what keeps a worker from starting is not the plugin's doing, until its code is there
-        let blamed = !matches!(cause, EndCause::NotStarted(_)) || matches!(self.state, State::Sandboxed { .. });
+        let blamed = match cause {
+            EndCause::NotStarted(_) => matches!(self.state, State::Sandboxed { .. }),
+            EndCause::Killed(KillReason::Own(_)) => false,
+            _ => true,
+        };
         if blamed && self.crashes.len() > self.limits.crash_limit as usize {
             let reason =
                 format!("{} crashes in {} s, the last: {cause}", self.crashes.len(), self.limits.crash_window_s);

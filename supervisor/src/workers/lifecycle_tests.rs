@@ -204,11 +204,14 @@ fn over_its_quota_it_fails_and_over_a_budget_it_is_quarantined_at_once() {
 #[test]
 fn what_keeps_a_worker_from_starting_quarantines_nobody_until_the_plugins_code_is_there() {
     let not_started = || Event::Ended(EndCause::NotStarted("no".into()));
-    let mut life = Lifecycle::new(Limits::default(), None);
-    life.step(ms(0), Event::Start, 0.5);
-    for round in 1..=20 {
-        assert_ne!(life.step(ms(round), not_started(), 0.5), Decision::Down);
-        life.step(ms(round) + Duration::from_secs(60), Event::Timer, 0.5);
+    let our_own = || Event::Ended(EndCause::Killed(KillReason::Own("it is not what it says".into())));
+    for ended in [not_started, our_own] {
+        let mut life = Lifecycle::new(Limits::default(), None);
+        life.step(ms(0), Event::Start, 0.5);
+        for round in 1..=20 {
+            assert_ne!(life.step(ms(round), ended(), 0.5), Decision::Down);
+            life.step(ms(round) + Duration::from_secs(60), Event::Timer, 0.5);
+        }
     }
     let mut ends = 0;
     let mut life = Lifecycle::new(Limits::default(), None);

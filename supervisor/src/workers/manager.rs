@@ -28,6 +28,7 @@ pub use loading::{Loading, Problem};
 use super::bindings::{self, BindError, BindSpec};
 use super::broker::Broker;
 use super::broker::effects::Effects;
+use super::budget::MAX_THREADS;
 use super::cgroup::Cgroups;
 use super::lane::{Lane, NameTables};
 use super::log_file::LogFiles;
@@ -35,7 +36,6 @@ use super::pool::{Parts, Pool, Request, Requests, STOPPING};
 use super::prepare::Prepare;
 use super::quarantine::Quarantine;
 use super::ring::{CallEnd, Route};
-use super::sandbox::MAX_TASKS;
 use super::spawner::Spawner;
 use super::status::WorkerStatus;
 use crate::audit::Audit;
@@ -395,7 +395,7 @@ impl Drop for PluginManager {
 
 /// What it holds, also where its main thread has ended.
 fn memory_kib(pid: i32) -> Option<u64> {
-    ProcStatus::read_living(pid, MAX_TASKS).ok().map(|seen| seen.status.rss_anon_kib)
+    ProcStatus::read_living(pid, MAX_THREADS).ok().map(|seen| seen.status.rss_anon_kib)
 }
 
 fn stamp(context: &TriggerContext, now_ns: u64) -> TriggerStamp {

@@ -1,8 +1,9 @@
 //! A worker's process seen from the supervisor: its pipes, and what we know of its end.
 
+use super::budget::MAX_THREADS;
 use super::cause::{EndCause, KillReason};
 use super::cgroup::Membership;
-use super::sandbox::{Confinement, Flaw, MAX_TASKS, judge, judge_lockdown};
+use super::sandbox::{Confinement, Flaw, judge, judge_lockdown};
 use super::spec::PluginSpec;
 use crate::clock::Time;
 use crate::sys::pidfd::PidFd;
@@ -152,7 +153,7 @@ impl Process {
 
     /// Looks at the sandbox from outside, before it gets its code.
     pub fn check_sandbox(&mut self, claimed: &[LayerReport], missing: MissingLayers) -> Result<(), Flaw> {
-        let seen = ProcStatus::read(self.pid).map_err(|error| Flaw::Broken(hidden(self.pid, &error)))?;
+        let seen = ProcStatus::read(self.pid).map_err(|error| hidden(self.pid, &error))?;
         self.layers = judge(claimed, &seen, *Confinement::ours(), missing)?;
         self.filters = seen.seccomp_filters;
         self.layers.extend(self.cgroup.as_ref().map(Membership::report));
@@ -160,9 +161,9 @@ impl Process {
     }
 
     /// Looks at every thread, once it says that its plugin is loaded.
-    pub fn check_lockdown(&mut self) -> Result<(), String> {
-        let seen = ProcStatus::read_tasks(self.pid, MAX_TASKS + 1).map_err(|error| hidden(self.pid, &error))?;
-        let report = judge_lockdown(&seen, &self.layers, self.filters)?;
+    pub fn check_lockdown(&mut self) -> Result<(), Flaw> {
+        let seen = ProcStatus::read_tasks(self.pid, MAX_THREADS + 1).map_err(|error| hidden(self.pid, &error))?;
+        let report = judge_lockdown(&seen, &self.layers, self.filters).map_err(Flaw::Broken)?;
         self.layers.push(report);
         self.layers.sort_by_key(|report| report.layer);
         Ok(())
@@ -184,7 +185,7 @@ impl Process {
     /// Looks at its memory and threads, and remembers the memory for the case that it dies of that.
     /// `None` while it ends.
     pub fn look_at_memory(&mut self) -> Option<Living> {
-        let seen = ProcStatus::read_living(self.pid, MAX_TASKS + 1).ok()?;
+        let seen = ProcStatus::read_living(self.pid, MAX_THREADS + 1).ok()?;
         self.memory_kib = Some(seen.status.vm_data_kib);
         Some(seen)
     }
@@ -232,8 +233,8 @@ impl Process {
 }
 
 /// `/proc` does not show what it must.
-fn hidden(pid: i32, error: &std::io::Error) -> String {
-    format!("/proc/{pid} cannot be read ({error}); is /proc mounted with hidepid?")
+fn hidden(pid: i32, error: &std::io::Error) -> Flaw {
+    Flaw::Unseen(format!("/proc/{pid} cannot be read ({error}); is /proc mounted with hidepid?"))
 }
 
 /// What Rust's allocator says before it aborts, exactly: a plugin can write it too, but no other words.

@@ -6,6 +6,7 @@
 //! thread; a plugin that stacks a filter of its own can fake that one, which is why nothing but
 //! "no new executable memory" may rest on it.
 
+use super::budget::MAX_THREADS;
 use super::log::safe;
 use crate::sys::proc_status::ProcStatus;
 use midimon_shared::WorkerExit;
@@ -13,9 +14,6 @@ use midimon_shared::sandbox::{Layer, LayerReport, LayerState, MAX_DETAIL};
 use midimon_shared::spawn::MissingLayers;
 use nix::unistd::Uid;
 use std::sync::LazyLock;
-
-/// Most threads whose state is read after `Ready`; more at that moment is not honest.
-pub const MAX_TASKS: usize = 64;
 
 /// `SECCOMP_MODE_FILTER` of `linux/seccomp.h`, as `/proc/PID/status` shows it.
 const MODE_FILTER: u32 = 2;
@@ -49,6 +47,8 @@ pub enum Flaw {
     Missing(String),
     /// A layer that is said to hold does not.
     Broken(String),
+    /// It cannot be looked at: this system does not show it to us.
+    Unseen(String),
 }
 
 /// Judges a worker that said hello. `missing` is whether it may run without a layer.
@@ -102,8 +102,9 @@ pub fn judge_lockdown(seen: &[ProcStatus], layers: &[LayerReport], before: u32) 
     if seen.is_empty() {
         return Err("no thread of it is left".to_owned());
     }
-    if seen.len() > MAX_TASKS {
-        return Err(format!("more than {MAX_TASKS} threads as soon as it is loaded"));
+    // more of them at this moment is not honest
+    if seen.len() > MAX_THREADS {
+        return Err(format!("more than {MAX_THREADS} threads as soon as it is loaded"));
     }
     let filtered = holds(layers, Layer::Seccomp);
     for task in seen {
@@ -307,7 +308,7 @@ mod tests {
             vec![ProcStatus { no_new_privs: false, ..task(4) }],
             vec![ProcStatus { capabilities: 8, ..task(4) }],
             vec![ProcStatus { seccomp: 1, ..task(4) }],
-            vec![task(4); MAX_TASKS + 1],
+            vec![task(4); MAX_THREADS + 1],
             vec![],
         ] {
             assert!(judge_lockdown(&bad, &claims(), 2).is_err(), "{bad:?}");

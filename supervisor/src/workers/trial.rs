@@ -103,7 +103,7 @@ fn greeting(process: &mut Process) -> Result<Trial, TrialError> {
         return Err(TrialError::Protocol(hello.protocol));
     }
     process.check_sandbox(&hello.layers, MissingLayers::Accept).map_err(|flaw| match flaw {
-        Flaw::Broken(what) | Flaw::Missing(what) => TrialError::Sandbox(what),
+        Flaw::Broken(what) | Flaw::Missing(what) | Flaw::Unseen(what) => TrialError::Sandbox(what),
     })?;
     Ok(Trial { version: safe(&hello.version).chars().take(40).collect(), layers: process.layers.clone() })
 }

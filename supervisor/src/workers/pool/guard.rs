@@ -23,7 +23,8 @@ impl Slot {
         let Some(process) = &mut self.process else { return false };
         match process.check_sandbox(&hello.layers, self.spec.missing_layers) {
             Ok(()) => return true,
-            Err(Flaw::Broken(what)) => self.kill(KillReason::SandboxCheck(what)),
+            // no code of the plugin has run
+            Err(Flaw::Broken(what) | Flaw::Unseen(what)) => self.kill(KillReason::Own(what)),
             Err(Flaw::Missing(what)) => {
                 self.step(shared, now, LifeEvent::LoadFailed(what));
                 self.kill(KillReason::StoppedEarly); // no fault of the plugin's
@@ -35,9 +36,16 @@ impl Slot {
     /// Looks at the sandbox after `Ready`; true when the second filter is on every thread.
     pub(super) fn check_lockdown(&mut self) -> bool {
         let Some(process) = &mut self.process else { return false };
-        if let Err(what) = process.check_lockdown() {
-            self.kill(KillReason::SandboxCheck(what));
-            return false;
+        match process.check_lockdown() {
+            Ok(()) => {}
+            Err(Flaw::Unseen(what)) => {
+                self.kill(KillReason::Own(what));
+                return false;
+            }
+            Err(Flaw::Broken(what) | Flaw::Missing(what)) => {
+                self.kill(KillReason::SandboxCheck(what));
+                return false;
+            }
         }
         if process.level() < SandboxLevel::Baseline {
             let lacks = process.layers.iter().filter(|report| report.layer.is_baseline());

@@ -167,7 +167,7 @@ impl Slot {
                 ProtocolRange::OURS
             );
             self.step(shared, now, LifeEvent::LoadFailed(reason.clone()));
-            return self.violation(reason);
+            return self.kill(KillReason::Own(reason));
         }
         if !self.check_sandbox(shared, now, hello) {
             return;
@@ -177,7 +177,7 @@ impl Slot {
             Ok(()) => {}
             // it has ended: its exit says why
             Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => return,
-            Err(error) => return self.violation(format!("it does not take its code: {error}")),
+            Err(error) => return self.kill(KillReason::Own(format!("it does not take its code: {error}"))),
         }
         if let Some(commands) = process.commands.take() {
             let _: Flushed = self.lane.attach(commands, &Command::Load(self.spec.load()), now);

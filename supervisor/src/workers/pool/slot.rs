@@ -233,7 +233,7 @@ impl Slot {
                     let (token, plugin) = (self.token(), self.spec.id.clone());
                     shared.data.begin(Watched::new(token, plugin, process.pid, pidfd, allowed, *data));
                 }
-                Err(error) => process.kill(KillReason::SandboxCheck(format!("its data cannot be watched: {error}"))),
+                Err(error) => process.kill(KillReason::Own(format!("its data cannot be watched: {error}"))),
             }
         }
         self.process = Some(process);

@@ -218,8 +218,60 @@ fn a_worker_whose_sandbox_is_not_what_it_says_gets_no_code() {
         assert!(pool.run_once(Some(Duration::from_secs(10))));
     }
     let process = pool.slots[0].process.as_ref().unwrap();
-    assert!(matches!(&process.kill, Some(KillReason::SandboxCheck(_))), "{:?}", process.kill);
+    assert!(matches!(&process.kill, Some(KillReason::Own(_))), "{:?}", process.kill);
     assert!(process.commands.is_some(), "nothing was sent");
+    assert_eq!(violations_at_its_end(&mut pool), 0, "the plugin had no part in it");
+    shut_down(pool, &requests);
+}
+
+/// Runs the pool until its only worker has ended; its plugin's violations then.
+fn violations_at_its_end(pool: &mut Pool) -> u64 {
+    while pool.slots[0].process.is_some() {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    pool.slots[0].status(pool.now).violations
+}
+
+#[test]
+fn a_worker_of_another_version_is_named_and_its_plugin_not_blamed() {
+    use midimon_shared::protocol::{Hello, ProtocolRange};
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install(&requests, "elder");
+    let events = started(&mut pool);
+    let protocol = ProtocolRange { min: u16::MAX, max: u16::MAX };
+    events.send(&Event::Hello(Hello { protocol, version: String::new(), layers: Vec::new() })).unwrap();
+    while pool.slots[0].process.as_ref().is_some_and(|process| process.kill.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let process = pool.slots[0].process.as_ref().unwrap();
+    assert!(matches!(&process.kill, Some(KillReason::Own(what)) if what.contains("one version")), "{:?}", process.kill);
+    assert_eq!(violations_at_its_end(&mut pool), 0);
+    assert!(pool.slots[0].status(pool.now).reason.unwrap().contains("they must be of one version"));
+    shut_down(pool, &requests);
+}
+
+#[test]
+fn ready_without_the_second_filter_is_the_plugins_violation() {
+    use midimon_shared::protocol::Ready;
+    use midimon_shared::sandbox::{Layer, LayerReport};
+    let programs = tempfile::tempdir().unwrap();
+    let (mut pool, requests) = pool(programs.path());
+    install(&requests, "forger");
+    let events = started(&mut pool);
+    let now = pool.now;
+    let Pool { slots, shared, .. } = &mut pool;
+    slots[0].step(shared, now, LifeEvent::SandboxEntered);
+    // it was there when the code was sent
+    slots[0].process.as_mut().unwrap().layers = vec![LayerReport::active(Layer::Seccomp, "")];
+    let ready = Ready { name: String::new(), version: String::new(), description: String::new() };
+    events.send(&Event::Ready(ready)).unwrap();
+    while pool.slots[0].process.as_ref().is_some_and(|process| process.kill.is_none()) {
+        assert!(pool.run_once(Some(Duration::from_secs(10))));
+    }
+    let process = pool.slots[0].process.as_ref().unwrap();
+    assert!(matches!(&process.kill, Some(KillReason::SandboxCheck(_))), "{:?}", process.kill);
+    assert_eq!(violations_at_its_end(&mut pool), 1);
     shut_down(pool, &requests);
 }
 
