@@ -7,7 +7,9 @@ use crate::action::Executor;
 use crate::clock::{self, Time};
 use crate::mapping::compiled::Compiled;
 use crate::mapping::engine::Engine;
-use crate::mapping::types::{DeviceIndex, EffectIndex, Input, MappingIndex, ModeIndex, Output, PluginBinding};
+use crate::mapping::types::{
+    BindingIndex, DeviceIndex, EffectIndex, Input, MappingIndex, ModeIndex, Output, PluginBinding,
+};
 use crate::midi::{DeviceRef, MidiSink};
 use crate::monitor::{Monitor, MonitorEvent};
 use crate::workers::bindings::{BindError, BindSpec};
@@ -70,7 +72,8 @@ struct Due {
 }
 
 enum What {
-    Plugin(Target, Ticket),
+    /// Of the configuration's bindings, which, and in which order.
+    Plugin(BindingIndex, Ticket),
     Effect(EffectIndex),
     Mode(ModeIndex),
 }
@@ -85,8 +88,16 @@ struct Tables<'t> {
     watched: bool,
 }
 
+/// What each thread keeps from step to step: room for what is due, and the targets it saw last, so that counting
+/// their users takes no time until they change.
+struct Leaving {
+    due: Vec<Due>,
+    targets: Arc<[Target]>,
+}
+
 thread_local! {
-    static DUE: RefCell<Vec<Due>> = RefCell::new(Vec::with_capacity(OUTPUTS));
+    static LEAVING: RefCell<Leaving> =
+        RefCell::new(Leaving { due: Vec::with_capacity(OUTPUTS), targets: Arc::default() });
 }
 
 impl Router {
@@ -124,7 +135,7 @@ impl Router {
     }
 
     fn step_core(&self, now: Time, input: impl FnOnce(&mut Core) -> Input) {
-        DUE.with_borrow_mut(|due| {
+        LEAVING.with_borrow_mut(|Leaving { due, targets: seen }| {
             let mut core = self.core();
             let input = input(&mut core);
             let Core { engine, targets, outputs, hits, .. } = &mut *core;
@@ -139,9 +150,12 @@ impl Router {
             let watched = self.monitor.is_watched();
             let needed = watched || due.iter().any(|due| !matches!(due.what, What::Plugin(..)));
             let compiled = needed.then(|| engine.compiled().clone());
+            if !Arc::ptr_eq(seen, targets) {
+                *seen = targets.clone();
+            }
             drop(core);
             let tables = compiled.as_deref().map(|compiled| Tables { compiled, modes: &compiled.modes, watched });
-            self.carry_out(now, tables, due);
+            self.carry_out(now, seen, tables, due);
         });
     }
 
@@ -156,13 +170,13 @@ impl Router {
         // releases of what is gone still mean the old tables
         let old = engine.swap(now, compiled, outputs);
         *hits += collect(outputs, targets, &mut due);
-        *targets = new_targets;
+        let targets = std::mem::replace(targets, new_targets);
         self.timers.set(engine.next_timer());
         let new = engine.compiled().clone();
         drop(core);
         // a change of mode means the new tables
         let tables = Tables { compiled: &old, modes: &new.modes, watched: self.monitor.is_watched() };
-        self.carry_out(now, Some(tables), &mut due);
+        self.carry_out(now, &targets, Some(tables), &mut due);
     }
 
     /// Puts a configuration in force. Workers learn new bindings before the swap and
@@ -186,11 +200,12 @@ impl Router {
     }
 
     /// Without tables only triggers for plugins can be carried out, which nobody watches then.
-    fn carry_out(&self, now: Time, tables: Option<Tables<'_>>, due: &mut Vec<Due>) {
+    fn carry_out(&self, now: Time, targets: &[Target], tables: Option<Tables<'_>>, due: &mut Vec<Due>) {
         for Due { mapping, stamp, what } in due.drain(..) {
             match what {
-                What::Plugin(Target { lane, route }, ticket) => {
-                    lane.trigger(ticket, route, stamp, now);
+                What::Plugin(binding, ticket) => {
+                    let Target { lane, route } = &targets[binding as usize]; // cannot fail: it gave the ticket
+                    lane.trigger(ticket, *route, stamp, now);
                     self.hit(now, tables, mapping);
                 }
                 What::Effect(effect) => {
@@ -287,7 +302,7 @@ fn collect(outputs: &mut Vec<Output>, targets: &[Target], due: &mut Vec<Due>) ->
                 if let Some(target) = targets.get(binding as usize) {
                     let ticket = target.lane.ticket();
                     hits += 1;
-                    due.push(Due { mapping, stamp, what: What::Plugin(target.clone(), ticket) });
+                    due.push(Due { mapping, stamp, what: What::Plugin(binding, ticket) });
                 }
             }
             Output::Effect { mapping, effect, stamp } => {
