@@ -1,7 +1,8 @@
 //! A home of its own for a daemon.
 
 use crate::binaries::Binaries;
-use crate::{Config, Daemon};
+use crate::refusal;
+use crate::{Config, Daemon, Refusal};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Bed {
     directory: TempDir,
+    /// What the kernel refuses to every program that is started here.
+    refusals: Vec<Refusal>,
 }
 
 impl Default for Bed {
@@ -29,9 +32,24 @@ impl Bed {
     pub fn new() -> Self {
         Binaries::get();
         let directory = tempfile::Builder::new().prefix("midimon-").tempdir().expect("a temporary directory");
-        let bed = Self { directory };
+        let bed = Self { directory, refusals: Vec::new() };
         fs::create_dir(bed.plugin_dir()).expect("a plugin directory");
         bed
+    }
+
+    /// The same on a kernel that refuses this to midimon and all that it starts.
+    ///
+    /// # Panics
+    /// The launcher cannot be compiled.
+    #[must_use]
+    pub fn refusing(mut self, refusals: &[Refusal]) -> Self {
+        refusal::compile(&self.launcher());
+        self.refusals = refusals.to_vec();
+        self
+    }
+
+    fn launcher(&self) -> PathBuf {
+        self.path("refuse")
     }
 
     /// The daemon's home.
@@ -133,7 +151,14 @@ impl Bed {
     /// that could lead it elsewhere.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(Binaries::get().midimon());
+        let midimon = Binaries::get().midimon();
+        let mut command = if self.refusals.is_empty() {
+            Command::new(midimon)
+        } else {
+            let mut command = Command::new(self.launcher());
+            command.args(self.refusals.iter().map(Refusal::rule)).arg("--").arg(midimon);
+            command
+        };
         command.arg("--home").arg(self.home()).args(arguments);
         for variable in ["MIDIMON_HOME", "MIDIMON_LOG", "NO_COLOR", "CLICOLOR_FORCE", "DISPLAY", "WAYLAND_DISPLAY"] {
             command.env_remove(variable);
