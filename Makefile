@@ -31,7 +31,7 @@ help:
 	@echo 'make build    the three workers and midimon'
 	@echo 'make plugins  the example plugins, into $(PLUGINS)'
 	@echo 'make hostile  the tests with hostile plugins alone, as root and as an ordinary user'
-	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI'
+	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI (ONLY="80 bed" for some of them)'
 	@echo 'make bench    the benchmarks (BENCH="--quick --only NAME" for some of them)'
 	@echo 'make lint     formatting and clippy, per feature set'
 	@echo 'make fuzz     every fuzz target for a minute'
@@ -78,7 +78,7 @@ bench: plugins
 
 # installs what it needs by itself
 vm: plugins
-	tests/vm/run
+	tests/vm/run $(ONLY)
 
 lint:
 	@scripts/setup lint

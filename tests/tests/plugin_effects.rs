@@ -7,6 +7,7 @@ use midimon_tests::watch::Answer;
 use midimon_tests::xvfb::{Input, TypedText, Xvfb};
 use midimon_tests::{Bed, Config, DEADLINE, Daemon, Watch, eventually, midi};
 use std::ops::Range;
+use std::time::Instant;
 
 /// Keysyms of X11's `keysymdef.h`.
 const RETURN: Input = Input::Key(0xFF0D);
@@ -31,7 +32,11 @@ impl Pair {
         let bed = Bed::new();
         let code = std::fs::read(Binaries::get().plugin("asking").join("asking.so")).expect("the fixture's code");
         let asks: String = [capability, other]
-            .map(|kind| format!("[[capabilities]]\ncapability = \"{kind}\"\nreason = \"a test\"\n"))
+            .map(|asked| {
+                let (kind, target) = asked.split_once(':').unwrap_or((asked, ""));
+                let targets = if target.is_empty() { String::new() } else { format!("targets = [\"{target}\"]\n") };
+                format!("[[capabilities]]\ncapability = \"{kind}\"\n{targets}reason = \"a test\"\n")
+            })
             .concat();
         let mut config = Config::new();
         for (id, grant) in [("granted", capability), ("refused", other)] {
@@ -180,6 +185,24 @@ fn every_media_key_of_a_plugin_is_pressed_and_keys_are_another_grant() {
         let others = uses.iter().filter(|(used, done)| used == "system" && *done != allowed).count();
         assert!(others >= 1 && uses.contains(&(what.to_owned(), allowed)), "{id}: {uses:?}");
     }
+    pair.daemon.stop();
+}
+
+#[test]
+fn a_flood_of_notes_through_the_daemon_is_cut_to_its_rate() {
+    const SENT: u64 = 2_000;
+    let flood = format!("port = \"Synth\", count = {SENT}");
+    let mut pair = Pair::start("midi:Synth", "input", &[("flood", flood)], &[]);
+    let started = Instant::now();
+    let granted = pair.act("granted", 0);
+    let most = 200 + 1_000 * (started.elapsed().as_millis() as u64 + 1) / 1_000;
+    let counts = pair.daemon.worker("granted").requests;
+    assert_eq!(granted.outcome, format!("{} -103", counts.allowed));
+    assert!((200..=most).contains(&counts.allowed) && counts.refused > 0, "{counts:?}, {most} at most");
+    assert_eq!(counts.allowed + counts.refused, SENT);
+    // without the grant not one of them
+    assert_eq!(pair.act("refused", 0).outcome, "0 -101");
+    assert_eq!(pair.daemon.worker("refused").requests.allowed, 0);
     pair.daemon.stop();
 }
 

@@ -80,12 +80,13 @@ add_midimon() {
 		strip --strip-debug "$tree/opt/midimon/$binary" 2>/dev/null || true
 	done
 	cp -rL "$plugins_dir" "$tree/opt/midimon/plugins"
+	cp -rL "$fixtures_dir" "$tree/opt/midimon/fixtures"
 	# Native plugins may be linked to libraries of their own.
 	local plugin
 	while read -r plugin; do
 		add_program "$plugin"
 		rm "$tree$plugin"
-	done < <(find -L "$plugins_dir" -name '*.so' -exec realpath {} +)
+	done < <(find -L "$plugins_dir" "$fixtures_dir" -name '*.so' -exec realpath {} +)
 }
 
 # The hostile plugins as they are, and the program that tries them.
@@ -94,7 +95,6 @@ add_hostile() {
 	add_program "$hostile_tests" /opt/midimon/hostile/tests
 	strip --strip-debug "$tree/opt/midimon/hostile/tests" 2>/dev/null || true
 	cp "$target"/hostile/{*.so,outside} "$tree/opt/midimon/hostile/"
-	cp -rL "$fixtures_dir" "$tree/opt/midimon/fixtures"
 	# what they are linked to
 	local library
 	for library in "$target"/hostile/*.so; do

@@ -24,6 +24,7 @@ require_binaries() {
 		[[ -x $bin_dir/$binary ]] || die "$bin_dir/$binary is missing: run 'make build' first (or set MIDIMON_BIN_DIR)"
 	done
 	[[ -d $plugins_dir ]] || die "$plugins_dir is missing: run 'make plugins' first (or set MIDIMON_PLUGINS_DIR)"
+	[[ -d $fixtures_dir ]] || die "$fixtures_dir is missing: run 'make plugins' first (or set MIDIMON_FIXTURES_DIR)"
 }
 
 # Only tests that say "# needs: hostile" need the hostile plugins and the tests that use them.
@@ -38,7 +39,6 @@ require_hostile() {
 	hostile_tests=$(CARGO_TARGET_DIR=$target cargo test --release --quiet -p midimon-tests --test hostile --no-run \
 		--message-format json | sed -n 's/.*"name":"hostile".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 	[[ -x $hostile_tests ]] || die "the hostile tests do not build"
-	[[ -d $fixtures_dir ]] || die "$fixtures_dir is missing: run 'make plugins' first (or set MIDIMON_FIXTURES_DIR)"
 }
 
 # The packages the newest distribution kernel consists of, one a line.

@@ -113,6 +113,40 @@ keyboard_bytes() {
 	amidi -p "hw:keys$keyboard" -S "$*"
 }
 
+# ---- midimon's virtual keyboard and mouse ----
+
+# virtual_device keyboard|mouse: its event device.
+virtual_device() {
+	for name in /sys/class/input/event*/device/name; do
+		if grep -qx "midimon $1" "$name"; then
+			device=${name#/sys/class/input/}
+			echo "/dev/input/${device%%/*}"
+			return 0
+		fi
+	done
+	return 1
+}
+keyboard_device() { virtual_device keyboard; }
+no_keyboard() { ! keyboard_device; }
+
+# record_keys FILE [mouse]: returns once the device is open, so that no event is missed.
+record_keys() {
+	cat "$(virtual_device "${2:-keyboard}")" >"$1" &
+	recorder=$!
+	within 20 reads_device
+}
+reads_device() { ls -l "/proc/$recorder/fd" | grep -q /dev/input/; }
+
+# keys_in FILE: "CODE:VALUE" of every key, button and move, on one line. A struct
+# input_event is 24 bytes: time, type (1 is a key or button, 2 a move), code, value.
+keys_in() { od -An -v -w24 -td2 "$1" | awk '$9 == 1 || $9 == 2 { printf "%s%d:%d", sep, $10, $11; sep = " " }'; }
+keys_are() { # FILE EXPECTED
+	[ "$(keys_in "$1")" = "$2" ] || {
+		echo "got $(keys_in "$1")"
+		return 1
+	}
+}
+
 # ---- midimon ----
 
 # home_new [USER]: an empty home of that user's (root's without one) for the
@@ -173,3 +207,25 @@ plugin_did() {
 
 # plugin_ready PLUGIN
 plugin_ready() { mm worker inspect "$1" --json | tr -d ' \n' | grep -q '"state":"ready"'; }
+
+# asking_plugin NAME CAPABILITY[:TARGET]...: a plugin that asks the supervisor for what
+# its actions and their parameters say, and declares these capabilities.
+asking_plugin() {
+	asking_dir=$WORK/plugins/$1
+	mkdir -p "$asking_dir"
+	cp /opt/midimon/fixtures/asking/asking.so "$asking_dir/"
+	{
+		printf 'schema = 1\nid = "%s"\nname = "%s"\nversion = "1.0.0"\nkind = "native"\nentry = "asking.so"\n' "$1" "$1"
+		shift
+		for capability in "$@"; do
+			printf '[[capabilities]]\ncapability = "%s"\nreason = "a test"\n' "${capability%%:*}"
+			[ "$capability" = "${capability#*:}" ] || printf 'targets = ["%s"]\n' "${capability#*:}"
+		done
+	} >"$asking_dir/plugin.toml"
+}
+
+# worker_json PLUGIN: everything about its worker, on one line without blanks.
+worker_json() { mm worker inspect "$1" --json | tr -d ' \n'; }
+# worker_says PLUGIN PATTERN
+worker_says() { worker_json "$1" | grep -q "$2"; }
+worker_pid() { worker_json "$1" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p'; }
