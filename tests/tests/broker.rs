@@ -270,6 +270,9 @@ fn a_granted_program_runs_and_comes_to_its_end() {
         asking.ask(json!({ "action": "run", "program": program, "script": script, "ms": ms }))
     };
     assert_eq!(run("sh", "echo hi; echo oops >&2; exit 3", 10_000).as_deref(), Ok("3 3 5 hi\n"));
+    let used = &asking.uses(1)[0];
+    let given = json!(["-c", "echo hi; echo oops >&2; exit 3"]);
+    assert_eq!((&used["what"], &used["target"], &used["arguments"]), (&json!("run"), &json!("sh"), &given));
     // what is over the cap is cut, and the plugin is told no more than that
     let answer = run("sh", "head -c 100000 /dev/zero | tr '\\0' x", 10_000).unwrap();
     assert!(answer.starts_with("0 24576 0 xxx"), "{answer}");
@@ -279,6 +282,8 @@ fn a_granted_program_runs_and_comes_to_its_end() {
     for program in ["/bin/sh", "bash", "env", "../bin/sh", ""] {
         assert_eq!(run(program, "true", 1000).unwrap_err().0, NOT_GRANTED, "{program}");
     }
+    let refused = asking.uses(8).pop().unwrap_or_default();
+    assert_eq!((&refused["allowed"], &refused["arguments"]), (&json!(false), &json!(["-c", "true"])));
 }
 
 #[test]
@@ -333,6 +338,22 @@ fn a_message_on_the_request_socket_ends_the_worker() {
     let asking = Asking::granted(&[]);
     let end = asking.ends(json!({ "action": "write-5" })).last_end.unwrap_or_default();
     assert!(end.contains("protocol violation") || end.contains("forbidden system call"), "{end}");
+}
+
+/// Each answer it does not read holds a connection open: in no process, and counted against our user.
+#[test]
+fn a_worker_that_asks_on_without_reading_its_answers_ends_and_its_connections_with_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let asking = Asking::granted(&[&format!("network:{target}")]);
+    let hoard = json!({ "action": "hoard", "target": target, "count": 15, "ms": 100 });
+    let end = asking.ends(hoard).last_end.unwrap_or_default();
+    assert!(end.contains("protocol violation: a request before it has read the last answer"), "{end}");
+    let (mut first, _) = listener.accept().unwrap();
+    first.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(first.read(&mut [0; 1]).unwrap(), 0, "nobody holds it any more");
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the second was made");
 }
 
 #[test]

@@ -7,6 +7,10 @@ use std::time::SystemTime;
 
 /// Longest text within an event, in characters; the rest of a longer one is cut.
 pub const MAX_TEXT: usize = 256;
+/// Most arguments of a program that an event holds; the rest are counted.
+pub const MAX_ARGUMENTS: usize = 16;
+/// Longest they are together, in characters before they are made safe to show.
+pub const MAX_ARGUMENT_TEXT: usize = 1024;
 
 /// Something a plugin did, or that was done with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +51,12 @@ pub enum AuditEvent {
         what: String,
         /// With whom or what.
         target: String,
+        /// What a program was given, of `run` only: [`MAX_ARGUMENTS`] and [`MAX_ARGUMENT_TEXT`] at most.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        arguments: Vec<String>,
+        /// How many arguments there were beyond those.
+        #[serde(default, skip_serializing_if = "is_none")]
+        more_arguments: u64,
         /// How much was sent or received, in bytes.
         bytes: u64,
         /// Whether it was done.
@@ -97,6 +107,9 @@ impl AuditEvent {
     /// The same with its texts, which are a stranger's, cut and made safe to show.
     #[must_use]
     pub(super) fn shown(mut self) -> Self {
+        if let Self::Use { arguments, more_arguments, .. } = &mut self {
+            *more_arguments = shorten(arguments);
+        }
         let texts: [Option<&mut String>; 3] = match &mut self {
             Self::Started { version, sandbox, .. } => [Some(version), Some(sandbox), None],
             Self::Ended { cause } => [Some(cause), None, None],
@@ -123,10 +136,33 @@ impl AuditEvent {
 
 /// A text cut to [`MAX_TEXT`] and made safe to show.
 fn shown(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
+    cut(text, MAX_TEXT)
+}
+
+/// A text cut to so many characters and made safe to show.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => safe(text),
         Some((end, _)) => safe(&text[..end]) + " … (cut)",
     }
+}
+
+/// Cuts arguments to their bounds, makes them safe to show, and says how many are gone.
+fn shorten(arguments: &mut Vec<String>) -> u64 {
+    let mut room = MAX_ARGUMENT_TEXT;
+    let mut kept = 0;
+    for argument in arguments.iter_mut().take(MAX_ARGUMENTS) {
+        if room == 0 {
+            break;
+        }
+        let length = argument.chars().take(MAX_TEXT).count();
+        *argument = cut(argument, room.min(MAX_TEXT));
+        room = room.saturating_sub(length.max(1)); // empty ones are no way to have more
+        kept += 1;
+    }
+    let more = arguments.len() - kept;
+    arguments.truncate(kept);
+    more as u64
 }
 
 /// One line.
@@ -142,6 +178,11 @@ pub struct Entry {
     /// How often within the second that ended then; the bytes of uses are those of all of them.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub times: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 const fn once() -> u64 {
@@ -211,5 +252,40 @@ mod tests {
         assert!(line.len() < 600 && !line.chars().any(char::is_control), "{line}");
         assert!(line.contains("(cut)") && line.contains("\\\\u{202e}") && !line.contains("times"), "{line}");
         assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry);
+    }
+
+    fn run(arguments: Vec<String>) -> AuditEvent {
+        let (what, target) = ("run".to_owned(), "sh".to_owned());
+        AuditEvent::Use { what, target, arguments, more_arguments: 0, bytes: 7, allowed: true, reason: None }
+    }
+
+    #[test]
+    fn arguments_are_recorded_as_they_are_but_for_what_acts_on_a_terminal() {
+        let given = ["-c", "echo \"a b\"", "", "\u{1b}[2J\n\u{202e}"].map(str::to_owned).to_vec();
+        let expected = ["-c", "echo \"a b\"", "", "\\u{1b}[2J\\u{a}\\u{202e}"].map(str::to_owned).to_vec();
+        let event = run(given).shown();
+        assert_eq!(event, run(expected));
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<AuditEvent>(&text).unwrap(), event);
+        // a line of before, and one of what has no arguments
+        let old = r#"{"event":"use","what":"run","target":"sh","bytes":7,"allowed":true}"#;
+        assert_eq!(serde_json::from_str::<AuditEvent>(old).unwrap(), run(Vec::new()));
+        assert!(!serde_json::to_string(&run(Vec::new())).unwrap().contains("arguments"));
+    }
+
+    #[test]
+    fn many_or_long_arguments_are_cut_and_what_is_missing_is_counted() {
+        let shown = |arguments: Vec<String>| match run(arguments).shown() {
+            AuditEvent::Use { arguments, more_arguments, .. } => (arguments, more_arguments),
+            other => panic!("{other:?}"),
+        };
+        let (kept, more) = shown(vec!["x".to_owned(); 64]);
+        assert_eq!((kept.len(), more), (MAX_ARGUMENTS, 64 - MAX_ARGUMENTS as u64));
+        let (kept, more) = shown(vec!["\u{1b}".repeat(5_000); 5]);
+        assert_eq!((kept.len(), more), (4, 1));
+        assert!(kept.iter().all(|argument| argument.ends_with(" … (cut)")));
+        let (kept, more) = shown(["x".repeat(200), "y".repeat(200)].into_iter().cycle().take(16).collect());
+        assert_eq!((kept.len(), more), (6, 10));
+        assert_eq!(kept[5], "y".repeat(24) + " … (cut)");
     }
 }

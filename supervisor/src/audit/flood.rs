@@ -184,6 +184,8 @@ mod tests {
         let sent = |bytes| AuditEvent::Use {
             what: "datagram".into(),
             target: "example.org:9000".into(),
+            arguments: Vec::new(),
+            more_arguments: 0,
             bytes,
             allowed: true,
             reason: None,

@@ -108,11 +108,15 @@ fn words(event: &AuditEvent) -> (Colour, String, String) {
         AuditEvent::Violation { what } => of(Colour::Bad, "violation", what.clone()),
         AuditEvent::Granted { capability } => of(Colour::Strong, "granted", capability.clone()),
         AuditEvent::Withdrawn { capability } => of(Colour::Strong, "withdrawn", capability.clone()),
-        AuditEvent::Use { what, target, bytes: count, allowed, reason } => {
+        AuditEvent::Use { what, target, arguments, more_arguments, bytes: count, allowed, reason } => {
+            // quoted: where one ends is no guess
+            let quoted = arguments.iter().map(|argument| format!(" {}", serde_json::Value::from(argument.as_str())));
+            let more = if *more_arguments > 0 { format!(" and {more_arguments} more") } else { String::new() };
+            let arguments = quoted.chain([more]).collect::<String>();
             let size = if *count > 0 { format!(", {}", bytes(*count)) } else { String::new() };
             let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
             let (colour, word) = if *allowed { (Colour::Good, "allowed") } else { (Colour::Bad, "refused") };
-            of(colour, word, format!("{what} {target}{size}{reason}"))
+            of(colour, word, format!("{what} {target}{arguments}{size}{reason}"))
         }
         AuditEvent::File { what, path, bytes: count } => {
             let word = match what {
@@ -149,6 +153,10 @@ mod tests {
             (
                 r#"{"time":"2026-11-22T04:00:00.000Z","plugin":"notes","event":"use","what":"connect","target":"h:1","bytes":0,"allowed":false,"reason":"not granted"}"#,
                 "2026-11-22 04:00:00.000  refused    connect h:1: not granted",
+            ),
+            (
+                r#"{"time":"2026-11-22T04:00:00.000Z","plugin":"notes","event":"use","what":"run","target":"sh","arguments":["-c","a \"b"],"more_arguments":3,"bytes":9,"allowed":true}"#,
+                r#"2026-11-22 04:00:00.000  allowed    run sh "-c" "a \"b" and 3 more, 9B"#,
             ),
             (
                 r#"{"time":"2026-11-22T04:00:00.000Z","plugin":"notes","event":"started","pid":7,"version":"1.0.0","sandbox":"full"}"#,

@@ -11,3 +11,4 @@ pub mod quick;
 pub mod rlimit;
 pub mod spawn;
 pub mod syscalls;
+pub mod unread;

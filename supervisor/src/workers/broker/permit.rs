@@ -159,6 +159,8 @@ pub struct Subject {
     pub what: &'static str,
     /// With whom or what.
     pub target: String,
+    /// What a program is given.
+    pub arguments: Vec<String>,
     /// How many bytes it sends.
     pub bytes: u64,
 }
@@ -167,6 +169,10 @@ pub struct Subject {
 #[must_use]
 pub fn describe(call: &HostCall) -> Subject {
     let size = |length: usize| length as u64;
+    let arguments = match call {
+        HostCall::Run { arguments, .. } => arguments.clone(),
+        _ => Vec::new(),
+    };
     let (what, target, bytes) = match call {
         HostCall::Connect { target, .. } => ("connect", target.as_str(), 0),
         HostCall::DatagramSend { target, payload } => ("datagram-send", target.as_str(), size(payload.len())),
@@ -178,10 +184,12 @@ pub fn describe(call: &HostCall) -> Subject {
         HostCall::Keystroke(_) => ("keystroke", "", 0),
         HostCall::Text(text) => ("text", "", size(text.len())),
         HostCall::Mouse(_) => ("mouse", "", 0),
-        HostCall::System(control) => return Subject { what: "system", target: format!("{control:?}"), bytes: 0 },
+        HostCall::System(control) => {
+            return Subject { what: "system", target: format!("{control:?}"), ..Subject::default() };
+        }
         HostCall::Notify { title, body } => ("notify", title.as_str(), size(body.len())),
     };
-    Subject { what, target: target.chars().take(MAX_TARGET).collect(), bytes }
+    Subject { what, target: target.chars().take(MAX_TARGET).collect(), arguments, bytes }
 }
 
 #[cfg(test)]

@@ -129,8 +129,12 @@ fn refusals_show_a_strangers_text_made_safe() {
 
 #[test]
 fn what_is_typed_does_not_reach_the_audit_log() {
-    let subject = |what, target: &str, bytes| Subject { what, target: target.into(), bytes };
+    let subject = |what, target: &str, bytes| Subject { what, target: target.into(), arguments: Vec::new(), bytes };
     assert_eq!(describe(&HostCall::Text("secret".into())), subject("text", "", 6));
     assert_eq!(describe(&HostCall::Keystroke("s".into())), subject("keystroke", "", 0));
     assert_eq!(describe(&connect("a:1")), subject("connect", "a:1", 0));
+    // what a program is given does: it runs with the user's rights
+    let arguments = vec!["-u".to_owned(), "x y".to_owned()];
+    let run = HostCall::Run { program: "date".into(), arguments: arguments.clone(), timeout_ms: 1 };
+    assert_eq!(describe(&run), Subject { arguments, ..subject("run", "date", 5) });
 }

@@ -4,6 +4,7 @@ use super::slot::Slot;
 use super::{Request, Shared};
 use crate::audit::AuditEvent;
 use crate::clock::Time;
+use crate::sys::unread::unread;
 use crate::workers::broker::desk::Taken;
 use crate::workers::broker::{Outcome, Permit, Subject};
 use crate::workers::lifecycle::State;
@@ -12,7 +13,7 @@ use midimon_shared::host::{HostAnswer, HostRefusal, HostReply, HostRequest, Refu
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 impl Slot {
     /// Takes a request, and answers it at once where that needs no waiting.
@@ -23,6 +24,10 @@ impl Slot {
         }
         if matches!(self.life.state(), State::Starting { .. }) {
             return self.violation("a request before its code was loaded");
+        }
+        // its library reads an answer before it asks again: whoever does not hoards what answers carry
+        if self.process.as_ref().is_some_and(|process| unread(process.requests.as_fd()).is_ok_and(|bytes| bytes > 0)) {
+            return self.violation("a request before it has read the last answer");
         }
         // what the user has just taken away is gone before the worker is
         let grants: Vec<_> = [Some(&self.spec), self.next_spec.as_ref()].into_iter().flatten().collect();
@@ -89,8 +94,9 @@ impl Slot {
     }
 
     fn record_use(&self, shared: &Shared, subject: Subject, received: usize, allowed: bool, reason: Option<String>) {
-        let Subject { what, target, bytes } = subject;
-        let event = AuditEvent::Use { what: what.to_owned(), target, bytes: bytes + received as u64, allowed, reason };
+        let Subject { what, target, arguments, bytes } = subject;
+        let (what, bytes) = (what.to_owned(), bytes + received as u64);
+        let event = AuditEvent::Use { what, target, arguments, more_arguments: 0, bytes, allowed, reason };
         shared.audit.record(&self.spec.id, event);
     }
 
