@@ -71,6 +71,7 @@ test: plugins
 
 # as this user, as an ordinary one where this is root, and the filters' rules one by one
 hostile: plugins
+	@scripts/setup hostile
 	@scripts/hostile $(TARGET)
 
 bench: plugins

@@ -1,9 +1,13 @@
 //! Honest plugins live: what ordinary code does by accident works or fails softly, at load, in a
 //! call, and on a thread. The same library is run without the sandbox first.
 
-use crate::support::{Case, Expected, Libraries, Mode, cases};
+use crate::support::{Case, Expected, Mode, cases};
 use midimon::workers::status::WorkerState;
 use midimon_tests::{Bed, Config, Guest, Trio};
+use nix::errno::Errno;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
 
 fn honest(name: &'static str) -> Case {
     Case::of(name).with_data()
@@ -25,25 +29,48 @@ cases! {
     honest_event_loops: Case::of("h_events") => LIVES;
     honest_system_libraries: Case::of("h_libraries") => LIVES;
     honest_system_libraries_with_the_grant: honest("h_libraries") => LIVES;
+    // its own streams are made by a constructor too: an earlier one has none
+    honest_cpp: honest("h_cpp").only(&[Mode::Handle, Mode::Thread]) => LIVES;
     honest_aborts_are_aborts: Case::of("h_abort") => Expected::Ends("killed by SIGABRT");
 }
 
-#[test]
-fn honest_cpp() {
-    // without a C++ compiler on the machine that built this there is nothing to run
-    if Libraries::get().has("h_cpp") {
-        // its own streams are made by a constructor too: an earlier one has none
-        honest("h_cpp").only(&[Mode::Handle, Mode::Thread]).must(LIVES);
-    } else {
-        println!("not run: g++ was not there when the cases were built");
+/// Answers each request of a connection with its path, and leaves the connection open; its port.
+fn web_server() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    thread::spawn(move || {
+        for line in listener.incoming().flatten() {
+            thread::spawn(move || serve(line));
+        }
+    });
+    port
+}
+
+fn serve(line: TcpStream) -> io::Result<()> {
+    let (mut requests, mut answers) = (BufReader::new(line.try_clone()?).lines(), line);
+    while let Some(request) = requests.next() {
+        let body = format!("you asked for {}", request?.split(' ').nth(1).unwrap_or("nothing"));
+        while requests.next().transpose()?.is_some_and(|header| !header.is_empty()) {}
+        write!(answers, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
     }
+    Ok(())
 }
 
 #[test]
-fn honest_cpp_is_built_wherever_there_is_a_compiler() {
-    let compiler = std::env::var_os("MIDIMON_CASES_DIR").is_none()
-        && std::process::Command::new("g++").arg("--version").output().is_ok_and(|output| output.status.success());
-    assert!(!compiler || Libraries::get().has("h_cpp"));
+fn honest_http_over_a_granted_connection() {
+    let target = format!("127.0.0.1:{}", web_server());
+    // a constructor has nobody to ask yet
+    honest_http(&target).with_server(&target).must(LIVES);
+}
+
+#[test]
+fn honest_http_without_the_grant_fails_softly() {
+    let target = format!("127.0.0.1:{}", web_server());
+    honest_http(&target).must(Expected::Errno(&[Errno::EPERM]));
+}
+
+fn honest_http(target: &str) -> Case {
+    Case::of("h_http").on(target).only(&[Mode::Handle, Mode::Thread])
 }
 
 #[test]

@@ -36,11 +36,6 @@ impl Libraries {
         self.directory.join("outside")
     }
 
-    /// Whether it was built (what is in C++ needs its compiler).
-    pub fn has(&self, name: &str) -> bool {
-        self.directory.join(format!("{name}.so")).is_file()
-    }
-
     /// A library as it was built.
     pub fn plain(&self, name: &str) -> Vec<u8> {
         let path = self.directory.join(format!("{name}.so"));

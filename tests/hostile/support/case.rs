@@ -4,6 +4,7 @@ use super::{Ground, Libraries};
 use midimon::workers::status::{WorkerState, WorkerStatus};
 use midimon_tests::{Bed, Config, Daemon, Watch, midi};
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -80,7 +81,9 @@ pub enum Seen {
 enum Control {
     /// Without the sandbox it works.
     Works,
-    /// Without the sandbox the kernel answers, well or not (it needs a privilege or an option of the kernel).
+    /// Without the sandbox it works for root; others may be refused.
+    WorksForRoot,
+    /// It cannot work, whoever asks: without the sandbox the kernel answers, and that is all.
     Answers,
 }
 
@@ -90,8 +93,14 @@ pub struct Case {
     name: &'static str,
     input: String,
     data: bool,
+    /// The one server it may connect to.
+    server: Option<String>,
     settings: String,
     control: Control,
+    /// What a kernel without the thing asked for says, to root too.
+    absent: &'static [Errno],
+    /// The kernel's own refusal is the sandbox's.
+    alike: bool,
     modes: &'static [Mode],
 }
 
@@ -102,8 +111,11 @@ impl Case {
             name,
             input: String::new(),
             data: false,
+            server: None,
             settings: String::new(),
             control: Control::Works,
+            absent: &[],
+            alike: false,
             modes: &Mode::ALL,
         }
     }
@@ -120,15 +132,40 @@ impl Case {
         self
     }
 
+    /// With the grant for connections to this address and port.
+    pub fn with_server(mut self, target: &str) -> Self {
+        self.server = Some(target.to_owned());
+        self
+    }
+
     /// More lines of its settings.
     pub fn with(mut self, settings: &str) -> Self {
         settings.clone_into(&mut self.settings);
         self
     }
 
-    /// Not everybody can do it without the sandbox: there it need not work, only be answered.
+    /// Root can do it without the sandbox; others get the kernel's refusal there.
     pub const fn privileged(mut self) -> Self {
+        self.control = Control::WorksForRoot;
+        self
+    }
+
+    /// A call that is wrong in itself: without the sandbox it is only answered. For what ends the plugin by name.
+    pub const fn nonsense(mut self) -> Self {
         self.control = Control::Answers;
+        self
+    }
+
+    /// Not every kernel has it: one that has not answers so.
+    pub const fn absent(mut self, errnos: &'static [Errno]) -> Self {
+        self.absent = errnos;
+        self
+    }
+
+    /// Where the kernel refuses it, it does so with the sandbox's own errno, and the case alone cannot tell the two
+    /// apart. Say beside it what does.
+    pub const fn alike(mut self) -> Self {
+        self.alike = true;
         self
     }
 
@@ -136,7 +173,7 @@ impl Case {
     pub fn attaching(mut self) -> Self {
         let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
         if !matches!(scope.trim(), "" | "0") {
-            self.control = Control::Answers;
+            self.control = Control::WorksForRoot;
         }
         self
     }
@@ -150,13 +187,11 @@ impl Case {
     /// Runs the control, then every way, beside an honest plugin.
     pub fn must(self, expected: Expected) {
         let bed = Bed::new();
-        for &mode in self.modes {
-            self.control(&bed, mode.id(), mode);
-        }
+        let controls: Vec<String> = self.modes.iter().map(|&mode| self.control(&bed, mode.id(), mode)).collect();
         let ground = Ground::new(bed.path("inside"), &self.input);
         let (mut daemon, watch) = self.start(&bed, &ground);
         let echo = daemon.worker("echo");
-        for (note, &mode) in (1..).zip(self.modes) {
+        for ((note, &mode), control) in (1..).zip(self.modes).zip(&controls) {
             let mut seen = observe(&mut daemon, &watch, mode.id(), note);
             // what the supervisor ends it for may come after the answer
             if seen == Seen::Works && expected.is_an_end() {
@@ -165,6 +200,10 @@ impl Case {
             }
             println!("{} {}: {seen:?}", self.name, mode.id());
             check(self.name, mode, expected, &seen, &daemon);
+            if let Seen::Errno(errno) = seen {
+                let kernels = self.alike || *control != format!("errno {}", errno as i32);
+                assert!(kernels, "{} {}: {errno} is what the kernel says without the sandbox", self.name, mode.id());
+            }
         }
         daemon.answers("echo", ECHO);
         let after = daemon.worker("echo");
@@ -176,11 +215,22 @@ impl Case {
     fn start(&self, bed: &Bed, ground: &Ground) -> (Daemon, Watch) {
         bed.install("echo");
         let mut config = Config::new().note(ECHO, "echo", "quiet");
-        let grants = if self.data { "grants = [\"filesystem\"]" } else { "" };
+        let (mut asks, mut grants) = (String::new(), Vec::new());
+        if self.data {
+            asks += ASKS;
+            grants.push("\"filesystem\"".to_owned());
+        }
+        if let Some(target) = &self.server {
+            asks += &format!(
+                "\n[[capabilities]]\ncapability = \"network\"\ntargets = [\"{target}\"]\nreason = \"to ask\"\n"
+            );
+            grants.push(format!("\"network:{target}\""));
+        }
+        let grants = grants.join(", ");
         for (note, mode) in (1..).zip(self.modes) {
             let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
-            bed.write_plugin(mode.id(), "case.so", &code, if self.data { ASKS } else { "" });
-            let settings = format!("restart = \"never\"\n{grants}\n{}", self.settings);
+            bed.write_plugin(mode.id(), "case.so", &code, &asks);
+            let settings = format!("restart = \"never\"\ngrants = [{grants}]\n{}", self.settings);
             config = config.plugin(mode.id(), &settings).note(note, mode.id(), "attempt");
         }
         bed.configure(&config);
@@ -190,8 +240,8 @@ impl Case {
         (daemon, watch)
     }
 
-    /// The same library without the sandbox, on ground of its own.
-    pub fn control(&self, bed: &Bed, place: &str, mode: Mode) {
+    /// The same library without the sandbox, on ground of its own. Returns what it said.
+    pub fn control(&self, bed: &Bed, place: &str, mode: Mode) -> String {
         let ground = Ground::new(bed.path(&format!("outside-{place}")), &self.input);
         let library = bed.path(&format!("outside-{place}.so"));
         let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
@@ -200,10 +250,17 @@ impl Case {
         std::fs::create_dir(&data).expect("a data directory");
         let said = outside(&library, &data);
         let shown = format!("{} {place} without the sandbox: {said:?}", self.name);
-        match self.control {
-            Control::Works => assert_eq!(said, Ok("done".to_owned()), "{shown}"),
-            Control::Answers => assert!(said.is_ok(), "{shown}"),
-        }
+        let Ok(said) = said else { panic!("{shown}") };
+        let errno = said.strip_prefix("errno ").and_then(|number| number.parse().ok()).map(Errno::from_raw);
+        let fine = match (errno, self.control) {
+            (None, Control::Works | Control::WorksForRoot) => said == "done",
+            (Some(errno), _) if self.absent.contains(&errno) => true,
+            (Some(_), Control::WorksForRoot) => !geteuid().is_root(),
+            (Some(_), Control::Works) => false,
+            (_, Control::Answers) => true,
+        };
+        assert!(fine, "{shown}");
+        said
     }
 }
 
