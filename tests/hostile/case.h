@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What the file defines. `data_dir` is empty without the grant. */
@@ -56,6 +57,12 @@ static inline char case_mode(void)
             return errno ? errno : ENOMSG; \
     } while (0)
 
+/*
+ * Runs a step. Outside in a process of its own, which is alone in it and takes what it changed with it; inside it
+ * could not be made, and the step is refused where it is.
+ */
+static inline int case_apart(int (*step)(void));
+
 static const midimon_host *case_host;
 static char case_data_dir[512];
 static int case_outside; /* this is the control */
@@ -64,6 +71,19 @@ static pthread_t case_thread;
 static pthread_mutex_t case_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t case_called = PTHREAD_COND_INITIALIZER;
 static int case_go;
+
+static inline int case_apart(int (*step)(void))
+{
+    int status = 0;
+    if (!case_outside)
+        return step();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(step());
+    TRY(child);
+    TRY(waitpid(child, &status, 0));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
 
 static void *case_wait(void *unused)
 {

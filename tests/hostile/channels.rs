@@ -105,7 +105,8 @@ cases! {
     hostile_074_its_log_is_no_file: Case::of("log_file") => Expected::Errno(&[Errno::ESPIPE]);
     hostile_043_a_message_on_descriptor_5_is_a_violation: writes(5, 1, b"x") => VIOLATION;
     hostile_043_a_flood_on_descriptor_5_is_a_violation: writes(5, 5, &[7; 400]) => VIOLATION;
-    hostile_065_writing_commands_to_itself_fails: writes(3, 1, b"x").privileged() => Expected::Errno(&[Errno::EBADF]);
+    // the end of the pipe that it holds is the reading one, with or without a sandbox
+    hostile_065_writing_commands_to_itself_fails: writes(3, 1, b"x").nonsense().alike() => Expected::Errno(&[Errno::EBADF]);
 }
 
 /// Once it is loaded.

@@ -6,6 +6,7 @@ use midimon_tests::{Bed, Config};
 use nix::errno::Errno;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
 const NOT_GRANTED: Seen = Seen::Errno(Errno::EPERM);
 const INVALID: Seen = Seen::Errno(Errno::EINVAL);
@@ -160,6 +161,29 @@ fn hostile_082_no_datagram_leaves_without_its_grant() {
     assert!(socket.recv(&mut [0; 16]).is_err(), "a datagram came all the same");
     assert_eq!(ask(&[(&format!("network:udp:127.0.0.1:{port}"), &words)]), [Seen::Works]);
     assert_eq!(socket.recv(&mut [0; 16]).expect("the datagram"), 3);
+}
+
+/// A server that sends one byte now and then, and never a whole answer, holds up its plugin's call, and nothing else.
+#[test]
+fn hostile_083_a_response_that_drips_ends_at_the_calls_deadline() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let target = format!("127.0.0.1:{}", listener.local_addr().expect("its address").port());
+    let dripping = std::thread::spawn(move || {
+        let (mut line, _) = listener.accept().expect("the plugin");
+        let mut drip = |byte: &u8| {
+            std::thread::sleep(Duration::from_millis(100));
+            line.write_all(&[*byte]).is_ok()
+        };
+        let answer = b"HTTP/1.0 200 OK\r\n".iter().chain(std::iter::repeat(&b' '));
+        // the line breaks when the plugin's process ends
+        answer.take_while(|byte| drip(byte)).count()
+    });
+    let began = Instant::now();
+    let seen = ask(&[(&format!("network:{target}"), &format!("drain {target}"))]);
+    assert!(matches!(&seen[0], Seen::Ended(reason) if reason.contains("deadline: a call")), "{seen:?}");
+    assert!(began.elapsed() < Duration::from_secs(20), "each byte does not begin its time anew");
+    let drops = dripping.join().expect("the server");
+    assert!(drops > 10, "it dripped for as long as the call lasted: {drops}");
 }
 
 /// A server that never answers holds up its plugin's call, and nothing else.

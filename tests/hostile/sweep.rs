@@ -48,7 +48,7 @@ fn hostile_044_to_054_every_call_without_an_honest_use_ends_the_plugin_and_is_na
         let mut config = Config::new();
         for (note, (name, number)) in (1..).zip(part) {
             let id = name.trim_start_matches("SYS_").replace('_', "-");
-            let case = Case::of("raw").on(&number.to_string()).privileged().only(&[Mode::Handle]);
+            let case = Case::of("raw").on(&number.to_string()).nonsense().only(&[Mode::Handle]);
             case.control(&bed, &id, Mode::Handle);
             let code = Libraries::get().patched("raw", Mode::Handle.letter(), &number.to_string());
             bed.write_plugin(&id, "case.so", &code, "");

@@ -47,6 +47,16 @@ static int attempt(const char *data_dir)
         close(line);
         return strncmp(answer, "HTTP/1.0 200", 12) ? EILSEQ : 0;
     }
+    if (!strcmp(what, "drain")) {
+        int error = refused(case_host->connect(case_host, text(target), 3000, &line));
+        if (error)
+            return error;
+        TRY(send(line, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL));
+        while (recv(line, answer, sizeof answer, 0) > 0) /* to its end, however little comes at a time */
+            ;
+        close(line);
+        return 0;
+    }
     if (!strcmp(what, "reconnect") || !strcmp(what, "elsewhere")) {
         /* what was granted, turned to somebody else */
         struct sockaddr_in other = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

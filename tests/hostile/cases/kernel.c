@@ -4,6 +4,14 @@
 #include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/uio.h>
+
+/* What one that has threads may not do to itself. */
+static int namespace(void)
+{
+    TRY(unshare(CLONE_NEWUSER));
+    return 0;
+}
 
 static int attempt(const char *data_dir)
 {
@@ -20,14 +28,19 @@ static int attempt(const char *data_dir)
         event.exclude_kernel = 1;
         TRY(syscall(SYS_perf_event_open, &event, 0, -1, -1, 0));
     } else if (!strcmp(word, "bpf"))
-        TRY(syscall(SYS_bpf, 0 /* MAP_CREATE */, room, 72));
-    else if (!strcmp(word, "unshare"))
+    {
+        uint32_t array[18] = {2 /* ARRAY */, 4, 4, 1};
+        TRY(syscall(SYS_bpf, 0 /* MAP_CREATE */, array, sizeof array));
+    } else if (!strcmp(word, "unshare"))
         TRY(unshare(CLONE_FILES)); /* what needs no privilege; the filter does not look at the argument */
     else if (!strcmp(word, "namespace"))
-        TRY(unshare(CLONE_NEWUSER));
-    else if (!strcmp(word, "setns")) /* no such descriptor: so it was asked */
-        return setns(9999, 0) == -1 && errno != EBADF ? errno : 0;
-    else if (!strcmp(word, "inotify")) {
+        return case_apart(namespace);
+    else if (!strcmp(word, "setns")) {
+        /* inside there is none to be had, and the filter does not look at the argument */
+        int own = case_outside ? open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC) : 9999;
+        TRY(own);
+        TRY(setns(own, CLONE_NEWUTS));
+    } else if (!strcmp(word, "inotify")) {
         int fd = inotify_init1(IN_CLOEXEC);
         TRY(fd);
         TRY(inotify_add_watch(fd, "/", IN_OPEN));
@@ -38,9 +51,13 @@ static int attempt(const char *data_dir)
         struct file_handle *handle = (void *)room;
         handle->handle_bytes = 128;
         return name_to_handle_at(AT_FDCWD, "/", handle, &mount, 0) == -1 && errno != EOPNOTSUPP ? errno : 0;
-    } else if (!strcmp(word, "process_madvise"))
-        return syscall(440, 9999, NULL, 0, 0, 0) == -1 && errno != EBADF ? errno : 0;
-    else if (!strcmp(word, "kcmp"))
+    } else if (!strcmp(word, "process_madvise")) {
+        static char pages[8192];
+        struct iovec advised = {(void *)(((uintptr_t)pages + 4095) & ~(uintptr_t)4095), 4096};
+        int own = case_outside ? (int)syscall(434 /* pidfd_open */, getpid(), 0) : 9999;
+        TRY(own);
+        TRY(syscall(440, own, &advised, 1, 20 /* COLD */, 0));
+    } else if (!strcmp(word, "kcmp"))
         TRY(syscall(SYS_kcmp, getpid(), getpid(), 0, 0, 0));
     else if (!strcmp(word, "rseq-membarrier"))
         TRY(syscall(SYS_membarrier, 0, 0, 0));
