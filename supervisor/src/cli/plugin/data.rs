@@ -1,14 +1,14 @@
 //! `plugin data`: what a plugin keeps, with or without a daemon.
 
-use super::safe_text::safe_text;
-use super::units::{bytes, count};
-use super::{CliError, Context};
+use crate::cli::safe_text::safe_text;
+use crate::cli::units::{bytes, count};
+use crate::cli::{CliError, Context};
 use crate::control::client::ClientError;
 use crate::control::protocol::{ErrorCode, Request};
 use crate::plugins::data_dir::{BigFile, Cleared, DataDirs, Usage};
 use crate::workers::quota::{Allowed, usage_text};
 use crate::workers::status::WorkerStatus;
-use clap::{Args, Subcommand};
+use clap::Args;
 use midimon_shared::PluginId;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -16,19 +16,6 @@ use std::path::PathBuf;
 
 /// Files that are listed.
 const BIGGEST: usize = 10;
-
-/// `midimon plugin`
-#[derive(Debug, Args)]
-pub struct Plugin {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Show how much a plugin keeps in its data directory, or delete it
-    Data(Data),
-}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +25,7 @@ Examples:
   midimon plugin data notes              how much, and the largest files
   midimon plugin data notes --clear      delete everything in it (asks first)
   midimon worker restart notes           start the plugin again afterwards")]
-struct Data {
+pub(super) struct Data {
     /// The plugin's id
     name: PluginId,
     /// Delete everything in it
@@ -72,16 +59,8 @@ struct Quota {
     files: u64,
 }
 
-impl Plugin {
-    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        match self.command {
-            Command::Data(data) => data.execute(context),
-        }
-    }
-}
-
 impl Data {
-    fn execute(self, context: &Context) -> Result<(), CliError> {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         let failed = |error: crate::plugins::data_dir::DataDirError| CliError::Failed(error.to_string());
         let worker = self.worker(context)?;
         let parent = context.home.plugin_data_dir();
