@@ -22,22 +22,40 @@
 //! capability = "filesystem"
 //! reason = "keeps notes.txt in its data directory"
 //!
+//! [[settings]]
+//! name = "address"
+//! type = "string"
+//!
+//! [[capabilities]]
+//! capability = "network"
+//! ask = "Address of your synthesizer" # the user types the target
+//! setting = "address"                 # and the plugin gets it there too
+//! reason = "sends it the notes"
+//!
 //! [limits]
 //! memory_mib = 32
 //! ```
+//!
+//! A package's manifest has `[[files]]` at its end, each with name, SHA-256 and
+//! size; `midimon plugin pack` writes them.
 //!
 //! Every text here is a stranger's: its length is bounded and it has no
 //! character that could mislead in a listing or a prompt.
 
 mod action;
 mod ancestor;
+mod capabilities;
+pub mod files;
+mod settings;
 mod walk;
 
 pub use action::{ActionSpec, ParamSpec, ParamType};
+pub use capabilities::{Ask, CapabilityRequest};
+pub use files::FileEntry;
+pub use settings::SettingSpec;
 
 use crate::plugins::files::{FileError, open_dir, read_regular};
 use crate::workers::status::PluginKind;
-use midimon_shared::capability::{Capability, CapabilityKind};
 use midimon_shared::limits::InstanceMode;
 use midimon_shared::{Limits, PluginId};
 use semver::Version;
@@ -68,8 +86,10 @@ pub struct Manifest {
     pub min_midimon: Option<Version>,
     /// What its code is.
     pub kind: PluginKind,
-    /// The code's file name, beside the manifest.
+    /// The code's file name on this machine, beside the manifest.
     pub entry: String,
+    /// Each target triple with its code's file name, in the order of the triples.
+    pub entries: Vec<(String, String)>,
     /// What it is for, in a line.
     pub description: String,
     /// Who wrote it.
@@ -82,17 +102,16 @@ pub struct Manifest {
     pub actions: Vec<ActionSpec>,
     /// What it asks for.
     pub capabilities: Vec<CapabilityRequest>,
+    /// What it asks for with targets the user types.
+    pub asks: Vec<Ask>,
+    /// What the user can set.
+    pub settings: Vec<SettingSpec>,
+    /// More files to pack.
+    pub include: Vec<String>,
+    /// The files of its package; empty in development.
+    pub files: Vec<FileEntry>,
     /// The limits it would be content with.
     pub limits: LimitWishes,
-}
-
-/// One capability and why the plugin wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CapabilityRequest {
-    /// What it asks for.
-    pub capability: Capability,
-    /// Why, in its own words.
-    pub reason: String,
 }
 
 /// Limits a plugin would be content with.
@@ -216,6 +235,7 @@ impl Manifest {
             version: Version::new(0, 0, 0),
             min_midimon: None,
             kind,
+            entries: vec![(TARGET.to_owned(), entry.clone())],
             entry,
             description: String::new(),
             authors: Vec::new(),
@@ -223,6 +243,10 @@ impl Manifest {
             homepage: None,
             actions: Vec::new(),
             capabilities: Vec::new(),
+            asks: Vec::new(),
+            settings: Vec::new(),
+            include: Vec::new(),
+            files: Vec::new(),
             limits: LimitWishes::default(),
         }
     }
@@ -259,13 +283,18 @@ fn manifest(document: &Document<'_>, mut root: Table<'_>) -> Option<Manifest> {
         .require("kind")
         .and_then(|field| field.choice(&[("native", PluginKind::Native), ("wasm", PluginKind::Wasm)]));
     let entry = root.require("entry").and_then(|field| entry(&field));
+    let entries = entry.as_ref().map(|(_, entries)| entries.clone()).unwrap_or_default();
     let description = root.take("description").and_then(|field| field.text(500)).unwrap_or_default();
     let authors = root.take("authors").map(|field| field.items(32)).unwrap_or_default();
     let authors = authors.iter().filter_map(|author| author.text(120)).collect();
     let licence = root.take("licence").and_then(|field| field.text(120));
     let homepage = root.take("homepage").and_then(|field| field.text(300));
     let actions = root.take("actions").map(|field| action::actions(&field)).unwrap_or_default();
-    let capabilities = root.take("capabilities").map(|field| capabilities(&field)).unwrap_or_default();
+    let settings = root.take("settings").map(|field| settings::settings(&field)).unwrap_or_default();
+    let asked =
+        root.take("capabilities").map(|field| capabilities::capabilities(&field, &settings)).unwrap_or_default();
+    let include = root.take("include").map(|field| files::include(&field)).unwrap_or_default();
+    let files = root.take("files").map(|field| files::files(&field, &entries)).unwrap_or_default();
     let limits = root.take("limits").and_then(|field| field.table()).map(limits).unwrap_or_default();
     root.finish();
     Some(Manifest {
@@ -274,13 +303,18 @@ fn manifest(document: &Document<'_>, mut root: Table<'_>) -> Option<Manifest> {
         version: version?,
         min_midimon,
         kind: kind?,
-        entry: entry?,
+        entry: entry?.0,
+        entries,
         description,
         authors,
         licence,
         homepage,
         actions,
-        capabilities,
+        capabilities: asked.requests,
+        asks: asked.asks,
+        settings,
+        include,
+        files,
         limits,
     })
 }
@@ -289,22 +323,32 @@ fn this_version() -> Version {
     Version::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Version::new(0, 0, 0)) // cannot fail: cargo checked it
 }
 
+/// It names directories and files too.
 fn version(field: &Field<'_>) -> Option<Version> {
-    field.parse()
+    field.text(64).and_then(|_| field.parse())
 }
 
-/// The entry for this target: a plain file name.
-fn entry(field: &Field<'_>) -> Option<String> {
+/// The entry for this target and those for all: plain file names.
+fn entry(field: &Field<'_>) -> Option<(String, Vec<(String, String)>)> {
     if field.is_text() {
-        return file_name(field);
+        let name = file_name(field)?;
+        return Some((name.clone(), vec![(TARGET.to_owned(), name)]));
     }
-    let entries = field.named_texts(32);
-    let names: Vec<_> = entries.iter().map(|(target, entry)| (*target, file_name(entry))).collect();
-    let found = names.into_iter().find(|(target, _)| *target == TARGET);
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for (target, entry) in field.named_texts(32) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !(1..=64).contains(&target.len()) || !target.bytes().all(plain) {
+            entry.report("a target is a triple such as x86_64-unknown-linux-gnu");
+        } else if let Some(name) = file_name(&entry) {
+            entries.push((target.to_owned(), name));
+        }
+    }
+    entries.sort();
+    let found = entries.iter().find(|(target, _)| target == TARGET).map(|(_, name)| name.clone());
     if found.is_none() {
         field.report(format!("there is no entry for this machine, `{TARGET}`"));
     }
-    found.and_then(|(_, name)| name)
+    found.map(|name| (name, entries))
 }
 
 fn file_name(field: &Field<'_>) -> Option<String> {
@@ -314,41 +358,6 @@ fn file_name(field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(name)
-}
-
-fn capabilities(field: &Field<'_>) -> Vec<CapabilityRequest> {
-    let mut requests: Vec<CapabilityRequest> = Vec::new();
-    for mut table in field.tables(32) {
-        let named = table.require("capability");
-        let targets = table.take("targets").map(|field| field.items(64));
-        let reason = table.require("reason").and_then(|field| field.text(300));
-        let kind = named.as_ref().and_then(|field| field.text(64));
-        if let (Some(named), Some(kind), Some(reason)) = (named, kind, reason) {
-            let texts: Vec<(&Field<'_>, String)> = match &targets {
-                Some(targets) => {
-                    targets.iter().filter_map(|field| Some((field, format!("{kind}:{}", field.text(256)?)))).collect()
-                }
-                None => vec![(&named, kind)],
-            };
-            for (place, text) in texts {
-                match text.parse::<Capability>() {
-                    Ok(capability) if requests.iter().any(|request| request.capability == capability) => {
-                        place.report(format!("`{capability}` is asked for twice"));
-                    }
-                    Ok(capability) => requests.push(CapabilityRequest { capability, reason: reason.clone() }),
-                    Err(error) => place.report(capability_help(&error.to_string(), &text)),
-                }
-            }
-        }
-        table.finish();
-    }
-    requests
-}
-
-/// In a manifest targets are a list of their own.
-fn capability_help(error: &str, text: &str) -> String {
-    let needs_target = CapabilityKind::ALL.iter().any(|kind| kind.needs_target() && kind.as_str() == text);
-    if needs_target { format!("`{text}` needs `targets = [\"…\"]`") } else { error.to_owned() }
 }
 
 fn limits(mut table: Table<'_>) -> LimitWishes {
@@ -378,3 +387,5 @@ fn limits(mut table: Table<'_>) -> LimitWishes {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_packages;
