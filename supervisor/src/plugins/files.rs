@@ -76,6 +76,29 @@ pub fn read_regular(dir: impl AsFd, name: &str, limit: u64) -> Result<Vec<u8>, F
     if size > limit { Err(FileError::TooLarge { size, limit }) } else { Ok(bytes) }
 }
 
+/// Reads the whole regular file at `path`, at most `limit` bytes. For files the
+/// user names on a command line: a link is followed, a FIFO or a device is not read.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = File::from(open(path, flags, Mode::empty()).map_err(FileError::from_open)?);
+    read_opened(&file, limit)
+}
+
+/// All of an opened file, when it is a regular one of at most `limit` bytes.
+fn read_opened(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    let mut bytes = Vec::new();
+    // it may be growing
+    let size = file.take(limit + 1).read_to_end(&mut bytes)? as u64;
+    if size > limit { Err(FileError::TooLarge { size: size.max(metadata.len()), limit }) } else { Ok(bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +120,11 @@ mod tests {
         assert!(matches!(read_regular(&fd, "dir", 5), Err(FileError::NotRegular)));
         assert!(matches!(read_regular(&fd, "fifo", 5), Err(FileError::NotRegular)));
         assert!(matches!(read_regular(&fd, "none", 5), Err(FileError::Missing)));
+        assert_eq!(read_given(&at("good"), 5).unwrap(), b"12345");
+        assert_eq!(read_given(&at("link"), 5).unwrap(), b"12345", "a link the user names is the user's choice");
+        assert!(matches!(read_given(&at("link"), 4), Err(FileError::TooLarge { size: 5, limit: 4 })));
+        for special in [at("dir"), at("fifo"), "/dev/zero".into()] {
+            assert!(matches!(read_given(&special, 5), Err(FileError::NotRegular)), "{}", special.display());
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod discover;
 pub mod files;
 pub mod grants;
 pub mod manifest;
+pub mod minisign;
 
 pub use code::SealedCode;
 pub use discover::{BadPlugin, Discovered};

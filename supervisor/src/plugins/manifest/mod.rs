@@ -47,12 +47,13 @@ mod ancestor;
 mod capabilities;
 pub mod files;
 mod settings;
-mod walk;
+pub(in crate::plugins) mod walk;
 
 pub use action::{ActionSpec, ParamSpec, ParamType};
 pub use capabilities::{Ask, CapabilityRequest};
 pub use files::FileEntry;
 pub use settings::SettingSpec;
+pub(in crate::plugins) use walk::is_showable;
 
 use crate::plugins::files::{FileError, open_dir, read_regular};
 use crate::workers::status::PluginKind;

@@ -14,17 +14,17 @@ use toml::de::{DeTable, DeValue};
 const MAX_PROBLEMS: usize = 100;
 
 /// The document's text and what is wrong with it so far.
-pub(super) struct Document<'s> {
+pub(in crate::plugins) struct Document<'s> {
     source: &'s str,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'s> Document<'s> {
-    pub(super) fn new(source: &'s str) -> Self {
+    pub(in crate::plugins) fn new(source: &'s str) -> Self {
         Self { source, problems: RefCell::default() }
     }
 
-    pub(super) fn report(&self, span: &Range<usize>, message: impl Into<String>) {
+    pub(in crate::plugins) fn report(&self, span: &Range<usize>, message: impl Into<String>) {
         if self.problems.borrow().len() >= MAX_PROBLEMS {
             return;
         }
@@ -38,7 +38,7 @@ impl<'s> Document<'s> {
     }
 
     /// Everything reported, in the order of the text.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(in crate::plugins) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| (problem.line, problem.column));
         problems
@@ -46,7 +46,7 @@ impl<'s> Document<'s> {
 }
 
 /// A table, from which fields are taken; [`Table::finish`] reports the rest.
-pub(super) struct Table<'d> {
+pub(in crate::plugins) struct Table<'d> {
     document: &'d Document<'d>,
     span: Range<usize>,
     entries: &'d DeTable<'d>,
@@ -54,19 +54,19 @@ pub(super) struct Table<'d> {
 }
 
 impl<'d> Table<'d> {
-    pub(super) fn new(document: &'d Document<'d>, table: &'d Spanned<DeTable<'d>>) -> Self {
+    pub(in crate::plugins) fn new(document: &'d Document<'d>, table: &'d Spanned<DeTable<'d>>) -> Self {
         Self { document, span: table.span(), entries: table.get_ref(), known: Vec::new() }
     }
 
     /// The field `key`, when it is there.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Field<'d>> {
+    pub(in crate::plugins) fn take(&mut self, key: &'static str) -> Option<Field<'d>> {
         self.known.push(key);
         let value = self.entries.get(key)?;
         Some(Field { document: self.document, key, value })
     }
 
     /// The field `key`; reported when it is missing.
-    pub(super) fn require(&mut self, key: &'static str) -> Option<Field<'d>> {
+    pub(in crate::plugins) fn require(&mut self, key: &'static str) -> Option<Field<'d>> {
         let field = self.take(key);
         if field.is_none() {
             self.document.report(&self.span, format!("`{key}` is missing"));
@@ -75,7 +75,7 @@ impl<'d> Table<'d> {
     }
 
     /// Reports every key that was not asked for.
-    pub(super) fn finish(self) {
+    pub(in crate::plugins) fn finish(self) {
         for key in self.entries.keys() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -93,14 +93,14 @@ impl<'d> Table<'d> {
 }
 
 /// One value with its key.
-pub(super) struct Field<'d> {
+pub(in crate::plugins) struct Field<'d> {
     document: &'d Document<'d>,
     key: &'static str,
     value: &'d Spanned<DeValue<'d>>,
 }
 
 impl<'d> Field<'d> {
-    pub(super) fn report(&self, message: impl Into<String>) {
+    pub(in crate::plugins) fn report(&self, message: impl Into<String>) {
         self.document.report(&self.value.span(), message);
     }
 
@@ -110,7 +110,7 @@ impl<'d> Field<'d> {
     }
 
     /// A text that can be shown in one line, of at most `max` characters.
-    pub(super) fn text(&self, max: usize) -> Option<String> {
+    pub(in crate::plugins) fn text(&self, max: usize) -> Option<String> {
         let Some(text) = self.value.get_ref().as_str() else {
             return self.expected("a text");
         };
@@ -128,7 +128,7 @@ impl<'d> Field<'d> {
     }
 
     /// A text of at most 256 characters that has a type of its own.
-    pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(&self) -> Option<T> {
+    pub(in crate::plugins) fn parse<T: FromStr<Err: std::fmt::Display>>(&self) -> Option<T> {
         match self.text(256)?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -139,7 +139,7 @@ impl<'d> Field<'d> {
     }
 
     /// One of several words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub(in crate::plugins) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(256)?;
         let found = choices.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -149,7 +149,7 @@ impl<'d> Field<'d> {
         found.map(|(_, value)| *value)
     }
 
-    pub(super) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
+    pub(in crate::plugins) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
         let Some(integer) = self.value.get_ref().as_integer() else {
             return self.expected("a whole number");
         };
@@ -160,12 +160,12 @@ impl<'d> Field<'d> {
         value
     }
 
-    pub(super) fn boolean(&self) -> Option<bool> {
+    pub(in crate::plugins) fn boolean(&self) -> Option<bool> {
         self.value.get_ref().as_bool().or_else(|| self.expected("true or false"))
     }
 
     /// Each entry of an array of at most `max`.
-    pub(super) fn items(&self, max: usize) -> Vec<Field<'d>> {
+    pub(in crate::plugins) fn items(&self, max: usize) -> Vec<Field<'d>> {
         let Some(array) = self.value.get_ref().as_array() else {
             return self.expected::<Vec<_>>("an array").unwrap_or_default();
         };
@@ -176,7 +176,7 @@ impl<'d> Field<'d> {
         array.iter().take(max).map(field).collect()
     }
 
-    pub(super) fn table(&self) -> Option<Table<'d>> {
+    pub(in crate::plugins) fn table(&self) -> Option<Table<'d>> {
         match self.value.get_ref() {
             DeValue::Table(entries) => {
                 Some(Table { document: self.document, span: self.value.span(), entries, known: Vec::new() })
@@ -186,12 +186,12 @@ impl<'d> Field<'d> {
     }
 
     /// Each table of an array of at most `max`.
-    pub(super) fn tables(&self, max: usize) -> Vec<Table<'d>> {
+    pub(in crate::plugins) fn tables(&self, max: usize) -> Vec<Table<'d>> {
         self.items(max).iter().filter_map(Field::table).collect()
     }
 
     /// Names with their texts, at most `max` of them.
-    pub(super) fn named_texts(&self, max: usize) -> Vec<(&'d str, Field<'d>)> {
+    pub(in crate::plugins) fn named_texts(&self, max: usize) -> Vec<(&'d str, Field<'d>)> {
         let Some(table) = self.value.get_ref().as_table() else {
             return self.expected::<Vec<_>>("a text or a table of texts").unwrap_or_default();
         };
@@ -199,12 +199,12 @@ impl<'d> Field<'d> {
         table.iter().take(max).map(|(name, value)| (name.get_ref().as_ref(), field(value))).collect()
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    pub(in crate::plugins) fn is_text(&self) -> bool {
         self.value.get_ref().is_str()
     }
 
     /// The value as JSON, which is what a plugin gets.
-    pub(super) fn json(&self) -> Option<Value> {
+    pub(in crate::plugins) fn json(&self) -> Option<Value> {
         let value = to_json(self.value.get_ref());
         if value.is_none() {
             self.report(format!("`{}` has a number or date that JSON cannot carry", self.key));
@@ -234,7 +234,7 @@ fn to_json(value: &DeValue<'_>) -> Option<Value> {
 /// what is there: no control characters, nothing invisible, nothing that turns
 /// the direction of what follows.
 #[must_use]
-pub(super) fn is_showable(char: char) -> bool {
+pub(in crate::plugins) fn is_showable(char: char) -> bool {
     !char.is_control()
         && !matches!(char,
             '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
