@@ -20,4 +20,5 @@ pub mod midi;
 pub mod monitor;
 pub mod plugins;
 pub mod sys;
+pub mod timestamp;
 pub mod workers;
