@@ -133,7 +133,17 @@ impl SealedCode {
         read_from_start(&self.file, piece)
     }
 
-    fn check(&self, kind: PluginKind) -> Result<(), FormatFault> {
+    /// The bytes as a stream, from the first; streams do not disturb each other.
+    #[must_use]
+    pub const fn reader(&self) -> Reader<'_> {
+        Reader { code: self, at: 0 }
+    }
+
+    /// Whether the first bytes are those of code of this kind for this machine.
+    ///
+    /// # Errors
+    /// What they are instead.
+    pub fn check(&self, kind: PluginKind) -> Result<(), FormatFault> {
         let mut head = [0; 20];
         let mut read = 0;
         while let Ok(count @ 1..) = self.file.read_at(&mut head[read..], read as u64) {
@@ -143,6 +153,21 @@ impl SealedCode {
             PluginKind::Native => check_elf(&head),
             PluginKind::Wasm => check_wasm(&head),
         }
+    }
+}
+
+/// Reads sealed bytes from the first to the last.
+#[derive(Clone, Debug)]
+pub struct Reader<'c> {
+    code: &'c SealedCode,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.code.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 

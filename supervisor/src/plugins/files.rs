@@ -82,9 +82,17 @@ pub fn read_regular(dir: impl AsFd, name: &str, limit: u64) -> Result<Vec<u8>, F
 /// # Errors
 /// See [`FileError`].
 pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    read_opened(&open_given(path)?, limit)
+}
+
+/// Opens the regular file at `path` that the user named; see [`read_given`].
+///
+/// # Errors
+/// See [`FileError`].
+pub fn open_given(path: &Path) -> Result<File, FileError> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = File::from(open(path, flags, Mode::empty()).map_err(FileError::from_open)?);
-    read_opened(&file, limit)
+    if file.metadata()?.is_file() { Ok(file) } else { Err(FileError::NotRegular) }
 }
 
 /// All of an opened file, when it is a regular one of at most `limit` bytes.

@@ -13,6 +13,7 @@ pub mod files;
 pub mod grants;
 pub mod manifest;
 pub mod minisign;
+pub mod package;
 
 pub use code::SealedCode;
 pub use discover::{BadPlugin, Discovered};

@@ -197,6 +197,14 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`]; every message names the file.
     pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+        Self::read_text(dir).map(|(_, manifest)| manifest)
+    }
+
+    /// As [`Manifest::read`], with the text that was read.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read_text(dir: &Path) -> Result<(String, Self), ManifestError> {
         let path = dir.join(FILE_NAME);
         let opened = open_dir(dir).map_err(FileError::Io);
         let bytes = match opened.and_then(|fd| read_regular(fd, FILE_NAME, MAX_BYTES)) {
@@ -204,7 +212,10 @@ impl Manifest {
             Err(source) => return Err(ManifestError::File { path, source }),
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(&text).map_err(|problems| ManifestError::Invalid { path, problems }),
+            Ok(text) => match Self::parse(&text) {
+                Ok(manifest) => Ok((text, manifest)),
+                Err(problems) => Err(ManifestError::Invalid { path, problems }),
+            },
             Err(_) => Err(ManifestError::NotText { path }),
         }
     }
