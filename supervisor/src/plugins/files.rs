@@ -76,16 +76,8 @@ pub fn read_regular(dir: impl AsFd, name: &str, limit: u64) -> Result<Vec<u8>, F
     if size > limit { Err(FileError::TooLarge { size, limit }) } else { Ok(bytes) }
 }
 
-/// Reads the whole regular file at `path`, at most `limit` bytes. For files the
-/// user names on a command line: a link is followed, a FIFO or a device is not read.
-///
-/// # Errors
-/// See [`FileError`].
-pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    read_opened(&open_given(path)?, limit)
-}
-
-/// Opens the regular file at `path` that the user named; see [`read_given`].
+/// Opens the regular file at `path`. For files the user names or keeps: a link
+/// is followed, a FIFO or a device is not opened.
 ///
 /// # Errors
 /// See [`FileError`].
@@ -95,16 +87,26 @@ pub fn open_given(path: &Path) -> Result<File, FileError> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(FileError::NotRegular) }
 }
 
-/// All of an opened file, when it is a regular one of at most `limit` bytes.
-fn read_opened(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(FileError::NotRegular);
-    }
+/// Reads the whole regular file at `path` as [`open_given`] opens it, at most `limit` bytes.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn read_given(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    read_opened(&open_given(path)?, limit)
+}
+
+/// Reads what is left of an opened regular file, at most `limit` bytes.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn read_opened(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    // it may be growing
+    // never by the size it says it has: it may be growing
     let size = file.take(limit + 1).read_to_end(&mut bytes)? as u64;
-    if size > limit { Err(FileError::TooLarge { size: size.max(metadata.len()), limit }) } else { Ok(bytes) }
+    if size <= limit {
+        return Ok(bytes);
+    }
+    Err(FileError::TooLarge { size: size.max(file.metadata()?.len()), limit })
 }
 
 #[cfg(test)]

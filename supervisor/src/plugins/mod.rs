@@ -14,8 +14,10 @@ pub mod grants;
 pub mod manifest;
 pub mod minisign;
 pub mod package;
+pub mod trust;
 
 pub use code::SealedCode;
 pub use discover::{BadPlugin, Discovered};
 pub use grants::Grants;
 pub use manifest::Manifest;
+pub use trust::TrustStore;

@@ -9,7 +9,7 @@
 //! |             | BLAKE2b-512; trusted comment; base64 of the signature (64) of the first   |
 //! |             | signature and the trusted comment                                         |
 //!
-//! Nothing here decides whom to trust; that is the trust store.
+//! Nothing here decides whom to trust; that is [`super::trust`].
 //!
 //! Source: <https://jedisct1.github.io/minisign/>, “Signature format”, and what
 //! Debian's minisign 0.11 writes.

@@ -107,6 +107,12 @@ impl PublicKey {
         key_id_hex(self.id)
     }
 
+    /// Whether both verify the same signatures, whatever ids they go by.
+    #[must_use]
+    pub fn same_point(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// As minisign keeps it in its files.
     #[must_use]
     pub fn key_id(&self) -> [u8; 8] {
