@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod doctor;
 mod events;
+mod key;
 mod log;
 mod logs;
 pub mod output;
@@ -82,6 +83,8 @@ enum Command {
     Audit(audit::Audit),
     /// Show or empty a plugin's data directory
     Plugin(plugin::Plugin),
+    /// Make keys to sign plugins with, and say whose keys are trusted
+    Key(key::Key),
     /// List, inspect and restart plugins' workers
     Worker(worker::Worker),
     /// Show what this machine offers a sandbox, and how to get more
@@ -178,6 +181,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Logs(command) => command.execute(&context),
         Command::Audit(command) => command.execute(&context),
         Command::Plugin(command) => command.execute(&context),
+        Command::Key(command) => command.execute(&context),
         Command::Worker(command) => command.execute(&context),
         Command::Doctor(command) => command.execute(&context),
         Command::Explain(command) => command.execute(&context),

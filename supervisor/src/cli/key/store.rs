@@ -1,0 +1,263 @@
+//! `key list`, `trust`, `revoke` and `show`.
+
+use crate::cli::output::{Colour, Look};
+use crate::cli::safe_text::safe_text;
+use crate::cli::table::{Cell, Side, Table};
+use crate::cli::{CliError, Context};
+use crate::plugins::minisign::{Fingerprint, PublicKey};
+use crate::plugins::trust::{Entry, How, PublisherName, Standing, TrustError, TrustStore};
+use crate::timestamp::Timestamp;
+use clap::Args;
+use serde::Serialize;
+
+impl From<TrustError> for CliError {
+    fn from(error: TrustError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Compare the fingerprint with what the publisher says elsewhere before you trust
+a key. The name is what midimon shows from then on; it stays with this key.
+
+Examples:
+  midimon key trust publisher.pub --name \"A. Player\"
+  midimon key trust RWRo3SqElYRuf4scICSxCQId73q2ps49WgeAWGYuD8cZvPwn6kJ8qWM8 --name \"A. Player\"")]
+pub(super) struct Trust {
+    /// The text that begins with RW, or the file that has it
+    #[arg(value_name = "KEY_OR_FILE")]
+    key: String,
+    /// What you know the publisher as
+    #[arg(long)]
+    name: PublisherName,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A revoked key stays revoked: nothing signed with it is installed or started any
+more. A publisher who lost a key needs a new one.")]
+pub(super) struct Revoke {
+    /// The publisher's name, the text that begins with RW, or the file that has it
+    #[arg(value_name = "NAME_OR_KEY")]
+    key: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The publisher's name, the text that begins with RW, or the file that has it
+    #[arg(value_name = "NAME_OR_FILE")]
+    key: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One key, for people and programs.
+#[derive(Debug, Serialize)]
+struct Shown<'s> {
+    key: PublicKey,
+    key_id: String,
+    fingerprint: Fingerprint,
+    standing: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    how: Option<How>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<Timestamp>,
+}
+
+impl<'s> Shown<'s> {
+    fn new(key: PublicKey, standing: Standing<'s>) -> Self {
+        let (word, entry): (_, Option<&Entry>) = match standing {
+            Standing::Unknown => ("unknown", None),
+            Standing::Trusted(entry) => ("trusted", Some(entry)),
+            Standing::Revoked(entry) => ("revoked", Some(entry)),
+        };
+        Self {
+            key,
+            key_id: key.key_id_hex(),
+            fingerprint: key.fingerprint(),
+            standing: word,
+            name: entry.map(|entry| entry.name.as_str()),
+            since: entry.map(|entry| entry.since),
+            how: entry.map(|entry| entry.how),
+            revoked: entry.and_then(|entry| entry.revoked),
+        }
+    }
+
+    fn standing_cell(&self) -> Cell {
+        match self.standing {
+            "trusted" => Cell::new("trusted", Colour::Good),
+            "revoked" => Cell::new("revoked", Colour::Bad),
+            word => Cell::new(word, Colour::Notice),
+        }
+    }
+
+    fn text(&self, look: &Look) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<12} {value}\n"));
+        if let Some(name) = self.name {
+            line("name", &safe_text(name));
+        }
+        let colour = match self.standing {
+            "trusted" => Colour::Good,
+            "revoked" => Colour::Bad,
+            _ => Colour::Notice,
+        };
+        line("standing", &look.paint(colour, self.standing));
+        line("fingerprint", &self.fingerprint.to_string());
+        line("key", &self.key.to_string());
+        line("key id", &self.key_id);
+        if let (Some(since), Some(how)) = (self.since, self.how) {
+            line("known since", &format!("{since}, {}", came(how)));
+        }
+        if let Some(revoked) = self.revoked {
+            line("revoked", &revoked.to_string());
+        }
+        if self.standing == "unknown" {
+            line("next", &format!("midimon key trust {} --name NAME", self.key));
+        }
+        text
+    }
+}
+
+fn came(how: How) -> &'static str {
+    match how {
+        How::FirstSight => "when a plugin of it was first installed",
+        How::Command => "by command",
+        How::Index => "from an index",
+    }
+}
+
+/// The key that a name, a key's text or a file stands for; a name comes first,
+/// so that a file cannot be put in its way.
+fn find(store: &TrustStore, given: &str) -> Result<PublicKey, CliError> {
+    match store.named(given) {
+        Some(entry) => Ok(entry.key),
+        None => read_key(given).map_err(|error| match error {
+            CliError::Failed(message) if !given.starts_with("RW") => {
+                CliError::Failed(format!("no publisher is known as '{given}'; and as a key: {message}"))
+            }
+            error => error,
+        }),
+    }
+}
+
+fn read_key(given: &str) -> Result<PublicKey, CliError> {
+    PublicKey::from_text_or_file(given).map_err(|error| CliError::Failed(format!("'{given}': {error}")))
+}
+
+impl List {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
+        let store = TrustStore::load(&context.home)?;
+        let keys: Vec<Shown<'_>> =
+            store.entries().iter().map(|entry| Shown::new(entry.key, store.standing(&entry.key))).collect();
+        if self.json {
+            context.out.json(&keys)
+        } else if keys.is_empty() {
+            context
+                .out
+                .line("no keys: `midimon key trust KEY_OR_FILE --name NAME` adds one, and so does installing a plugin")
+        } else {
+            context.out.print(&table(&keys, &context.out.look))
+        }
+    }
+}
+
+fn table(keys: &[Shown<'_>], look: &Look) -> String {
+    // a fingerprint that is cut could be somebody else's
+    let columns =
+        [("NAME", Side::Left), ("STANDING", Side::Left), ("FINGERPRINT", Side::Right), ("SINCE", Side::Right)];
+    let mut table = Table::new(&columns);
+    for key in keys {
+        let since = key.revoked.or(key.since).map(|time| format!("{time:.10}")).unwrap_or_default();
+        table.row(vec![
+            key.name.unwrap_or_default().into(),
+            key.standing_cell(),
+            key.fingerprint.to_string().into(),
+            since.into(),
+        ]);
+    }
+    table.render(look)
+}
+
+impl Trust {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
+        let key = read_key(&self.key)?;
+        context.home.prepare()?;
+        TrustStore::change(&context.home, |store| {
+            store
+                .trust(key, self.name.clone(), How::Command, Timestamp::now())
+                .map(drop)
+                .map_err(|error| CliError::Failed(error.to_string()))
+        })?;
+        context.out.print(&format!("trusted: {}\nfingerprint  {}\n", safe_text(self.name.as_str()), key.fingerprint()))
+    }
+}
+
+impl Revoke {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
+        context.home.prepare()?;
+        let entry = TrustStore::change(&context.home, |store| {
+            let key = find(store, &self.key)?;
+            store
+                .revoke(key, PublisherName::of_key(&key), Timestamp::now())
+                .cloned()
+                .map_err(|error| CliError::Failed(error.to_string()))
+        })?;
+        context.out.print(&format!(
+            "revoked: {}\nfingerprint  {}\n",
+            safe_text(entry.name.as_str()),
+            entry.key.fingerprint()
+        ))
+    }
+}
+
+impl Show {
+    pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
+        let store = TrustStore::load(&context.home)?;
+        let key = find(&store, &self.key)?;
+        let shown = Shown::new(key, store.standing(&key));
+        if self.json { context.out.json(&shown) } else { context.out.print(&shown.text(&context.out.look)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "RWRo3SqElYRuf4scICSxCQId73q2ps49WgeAWGYuD8cZvPwn6kJ8qWM8";
+
+    #[test]
+    fn a_list_shows_whole_fingerprints_even_where_it_is_narrow() {
+        let mut store = TrustStore::default();
+        let key: PublicKey = KEY.parse().unwrap();
+        let name = "A very long name that goes on and on until it is cut".parse().unwrap();
+        store.trust(key, name, How::Command, Timestamp::from_unix_seconds(0)).unwrap();
+        let text = table(&[Shown::new(key, store.standing(&key))], &Look::plain(80));
+        assert!(text.contains(&key.fingerprint().to_string()) && text.contains("1970-01-01"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_name_comes_before_a_file_of_the_same_name() {
+        let mut store = TrustStore::default();
+        let key: PublicKey = KEY.parse().unwrap();
+        store.trust(key, "A".parse().unwrap(), How::Command, Timestamp::from_unix_seconds(0)).unwrap();
+        assert_eq!(find(&store, "a").unwrap(), key);
+        assert_eq!(find(&TrustStore::default(), KEY).unwrap(), key);
+        let error = find(&store, "nobody").unwrap_err().to_string();
+        assert!(error.contains("no publisher is known as 'nobody'"), "{error}");
+    }
+}
