@@ -8,7 +8,7 @@ mod lock;
 
 pub use atomic::write_atomic;
 pub use directory::private_dir;
-pub use lock::{Holder, Lock};
+pub use lock::{Holder, Lock, try_lock_file, wait_lock_file};
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -200,6 +200,12 @@ impl Home {
         self.state.clone()
     }
 
+    /// Values the user gave installed plugins, one file a plugin.
+    #[must_use]
+    pub fn settings_dir(&self) -> PathBuf {
+        self.state.join("settings")
+    }
+
     /// The control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -249,6 +255,7 @@ impl Home {
             self.compiled_dir(),
             self.logs_dir(),
             self.state_dir(),
+            self.settings_dir(),
         ] {
             private_dir(&path)?;
         }

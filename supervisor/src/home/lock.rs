@@ -54,6 +54,42 @@ impl Drop for Lock {
     }
 }
 
+/// Takes the lock of another file, `path`, and writes this process's id into it; as `Err` the
+/// id of the process that holds it, where that is known. It is held while the file is open.
+///
+/// # Errors
+/// The file cannot be used.
+pub fn try_lock_file(path: &Path) -> Result<Result<File, Option<i32>>, HomeError> {
+    let mut file = open(path, true).map_err(HomeError::io("open", path))?;
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
+        Ok(_) => sign(file, path).map(Ok),
+        Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(Err(read_pid(&mut file))),
+        Err(error) => Err(HomeError::io("lock", path)(error.into())),
+    }
+}
+
+/// As [`try_lock_file`]; waits for whoever holds it.
+///
+/// # Errors
+/// The file cannot be used.
+pub fn wait_lock_file(path: &Path) -> Result<File, HomeError> {
+    let file = open(path, true).map_err(HomeError::io("open", path))?;
+    loop {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file())) {
+            Ok(_) => return sign(file, path),
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(HomeError::io("lock", path)(error.into())),
+        }
+    }
+}
+
+/// Writes whose lock it is.
+fn sign(mut file: File, path: &Path) -> Result<File, HomeError> {
+    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(HomeError::io("write", path))?;
+    Ok(file)
+}
+
 /// Who holds a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {

@@ -14,10 +14,12 @@ pub mod grants;
 pub mod manifest;
 pub mod minisign;
 pub mod package;
+pub mod store;
+pub mod strict;
 pub mod trust;
 
 pub use code::SealedCode;
 pub use discover::{BadPlugin, Discovered};
-pub use grants::Grants;
+pub use grants::{GrantFile, Grants};
 pub use manifest::Manifest;
 pub use trust::TrustStore;

@@ -30,7 +30,7 @@ pub struct Cleared {
 
 /// Deletes everything in an opened directory, by name within descriptors, so that
 /// nothing outside is reached whatever is put there meanwhile.
-pub(super) fn clear(dir: OwnedFd) -> Cleared {
+pub(in crate::plugins) fn clear(dir: OwnedFd) -> Cleared {
     let mut cleared = Cleared::default();
     for _ in 0..ROUNDS {
         cleared.left = None;

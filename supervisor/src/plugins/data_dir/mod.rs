@@ -7,6 +7,7 @@ mod clear;
 pub(crate) mod scan;
 
 pub use clear::Cleared;
+pub(in crate::plugins) use clear::clear;
 pub use scan::{BigFile, MAX_SCANNED, Usage};
 
 use crate::home::{HomeError, private_dir};

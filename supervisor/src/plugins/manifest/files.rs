@@ -132,7 +132,7 @@ pub(super) fn include(field: &Field<'_>) -> Vec<String> {
 }
 
 /// `[[files]]`; `entries` must be among them.
-pub(super) fn files(field: &Field<'_>, entries: &[(String, String)]) -> Vec<FileEntry> {
+pub(in crate::plugins) fn files(field: &Field<'_>, entries: &[(String, String)]) -> Vec<FileEntry> {
     let mut files: Vec<FileEntry> = Vec::new();
     for table in field.tables(MAX_FILES) {
         files.extend(file(table, &files));

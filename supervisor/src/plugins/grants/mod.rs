@@ -1,4 +1,11 @@
 //! What the user lets a plugin do. Nothing is granted by default.
+//!
+//! Plugins of `[plugins] dir` are granted what the configuration says, installed
+//! ones what their [`GrantFile`] says.
+
+mod file;
+
+pub use file::{Answer, ConsentFault, GrantChange, GrantFile, MAX_BYTES};
 
 use super::Manifest;
 use midimon_shared::capability::{Capability, CapabilityKind, InvalidCapability};
@@ -55,6 +62,18 @@ impl Grants {
     #[must_use]
     pub fn contains(&self, capability: &Capability) -> bool {
         self.capabilities.contains(capability)
+    }
+
+    /// Whether nothing is granted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.capabilities.is_empty()
+    }
+
+    /// Whether everything of `other` is in it.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.capabilities.is_superset(&other.capabilities)
     }
 
     /// All of them, in order.

@@ -1,0 +1,193 @@
+//! From a staged version to an installed one, and from one version to another.
+
+use super::record::FILE_NAME;
+use super::stage::{FILES, make_dir};
+use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, kept};
+use crate::home::write_atomic;
+use crate::plugins::GrantFile;
+use crate::plugins::minisign::PublicKey;
+use midimon_shared::PluginId;
+use nix::errno::Errno;
+use nix::fcntl::{RenameFlags, renameat2};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// A commit under way.
+pub(super) struct Commit<'l> {
+    locked: &'l Locked,
+    staged: &'l Staged,
+    grants: GrantFile,
+    next: Installed,
+}
+
+impl<'l> Commit<'l> {
+    /// In this order. Up to [`Self::record`] the old state holds, after it the new one.
+    pub(super) const STEPS: [Step<Self>; 5] = [Self::directory, Self::grants, Self::place, Self::record, Self::tidy];
+
+    pub(super) fn new(
+        locked: &'l Locked,
+        staged: &'l Staged,
+        grants: GrantFile,
+        allow_downgrade: bool,
+    ) -> Result<Self, StoreError> {
+        let id = &staged.manifest.id;
+        locked.admits(&Candidate {
+            id,
+            version: &staged.version.version,
+            publisher: staged.publisher.as_ref(),
+            package_sha256: staged.version.package_sha256,
+            allow_downgrade,
+        })?;
+        let known = locked.get(id)?;
+        let mut next = match &known {
+            Some(record) => record.with(staged.version.clone()),
+            None => Installed::first(id.clone(), staged.publisher, staged.version.clone()),
+        };
+        let mut grants = grants;
+        if let Some(record) = known
+            && let Some(before) = locked.grants(id)?
+            // a version whose files are damaged cannot be gone back to anyway
+            && let Ok(manifest) = locked.current_files(&record).and_then(|files| files.manifest())
+        {
+            grants = grants.after(&before, &manifest);
+        }
+        if let Some(kept) = locked.kept(id)? {
+            next.highest = next.highest.max(kept.highest);
+        }
+        Ok(Self { locked, staged, grants, next })
+    }
+
+    fn id(&self) -> &PluginId {
+        &self.next.id
+    }
+
+    fn path(&self) -> PathBuf {
+        self.locked.path(self.id())
+    }
+
+    fn dir(&self) -> Result<OwnedFd, StoreError> {
+        dirs::open_at(&self.locked.root, self.id().as_str()).map_err(StoreError::io("open", &self.path()))
+    }
+
+    /// The plugin's own directory.
+    fn directory(&self) -> Result<(), StoreError> {
+        match make_dir(&self.locked.root, self.id().as_str()) {
+            Ok(_) => dirs::sync(&self.locked.root, &self.path()),
+            Err(Errno::EEXIST) => self.dir().map(drop),
+            Err(errno) => Err(StoreError::io("make", &self.path())(errno)),
+        }
+    }
+
+    /// The new version's grants, which the old one can live with.
+    fn grants(&self) -> Result<(), StoreError> {
+        self.locked.save_grants(&self.grants)
+    }
+
+    /// The files, under the version's name. Where the same version is installed its files
+    /// change places with these: the bytes must be the same.
+    fn place(&self) -> Result<(), StoreError> {
+        let version = self.next.current.to_string();
+        let path = self.path().join(&version);
+        let dir = self.dir()?;
+        let rename = |flags| renameat2(&self.staged.dir, FILES, &dir, version.as_str(), flags);
+        let renamed = match rename(RenameFlags::RENAME_NOREPLACE) {
+            Err(Errno::EEXIST) => rename(RenameFlags::RENAME_EXCHANGE),
+            renamed => renamed,
+        };
+        renamed.map_err(StoreError::io("rename", &path))?;
+        dirs::sync(&dir, &path)
+    }
+
+    /// The one moment at which the new version takes the old one's place.
+    fn record(&self) -> Result<(), StoreError> {
+        self.locked.write_record(&self.next)
+    }
+
+    /// What nobody needs any more.
+    fn tidy(&self) -> Result<(), StoreError> {
+        kept::forget(&self.locked.store.home, self.id())?;
+        self.locked.clean_plugin(self.id())
+    }
+}
+
+impl Locked {
+    /// Makes a staged version the one that runs. `grants` are what the user was shown and
+    /// granted for it; they hold before the version does. Whether the version may be
+    /// installed is checked once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`], or what the file system says; the version before is still
+    /// the one that runs then, unless only the removal of old files failed.
+    pub fn commit(&self, staged: Staged, grants: GrantFile, allow_downgrade: bool) -> Result<Installed, StoreError> {
+        let commit = Commit::new(self, &staged, grants, allow_downgrade)?;
+        for step in Commit::STEPS {
+            step(&commit)?;
+        }
+        Ok(commit.next)
+    }
+
+    /// Makes the previous version the one that runs, and the current one the previous.
+    ///
+    /// # Errors
+    /// There is none, it was changed, it asks for more than was granted, or what the file system says.
+    pub fn rollback(&self, id: &PluginId) -> Result<Installed, StoreError> {
+        let record = self.must_get(id)?;
+        let back = record.rolled_back().ok_or_else(|| StoreError::NoPrevious(id.clone()))?;
+        let files = self.current_files(&back)?;
+        let manifest = files.manifest()?;
+        files.check()?;
+        let grants = self.grants(id)?;
+        let effective = grants.as_ref().map(|grants| grants.effective(&manifest, back.publisher.as_ref()));
+        if let Some(Err(fault)) = effective {
+            return Err(Refused::Consent { id: id.clone(), version: back.current, fault }.into());
+        }
+        self.write_record(&back)?;
+        Ok(back)
+    }
+
+    /// Enables a plugin, or disables it with a reason.
+    ///
+    /// # Errors
+    /// It is not installed, or what the file system says.
+    pub fn set_enabled(&self, id: &PluginId, enabled: bool, reason: Option<String>) -> Result<Installed, StoreError> {
+        let record = Installed { enabled, disabled_reason: reason.filter(|_| !enabled), ..self.must_get(id)? };
+        self.write_record(&record)?;
+        Ok(record)
+    }
+
+    /// Disables every plugin of a publisher, with this reason; their ids.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disable_publisher(&self, key: &PublicKey, reason: &str) -> Result<Vec<PluginId>, StoreError> {
+        let mut disabled = Vec::new();
+        for record in self.list()?.into_iter().flatten().filter(|record| record.publisher.as_ref() == Some(key)) {
+            self.set_enabled(&record.id, false, Some(reason.to_owned()))?;
+            disabled.push(record.id);
+        }
+        Ok(disabled)
+    }
+
+    /// Replaces a plugin's grants.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save_grants(&self, grants: &GrantFile) -> Result<(), StoreError> {
+        let path = self.grants_path(&grants.plugin);
+        let written = write_atomic(&path, grants.to_text().as_bytes(), 0o600);
+        written.map_err(|source| StoreError::Io { what: "write", path, source })
+    }
+
+    fn must_get(&self, id: &PluginId) -> Result<Installed, StoreError> {
+        self.get(id)?.ok_or_else(|| StoreError::NotInstalled(id.clone()))
+    }
+
+    fn write_record(&self, record: &Installed) -> Result<(), StoreError> {
+        let path = self.path(&record.id).join(FILE_NAME);
+        let failed = |source| StoreError::Io { what: "write", path: path.clone(), source };
+        let dir = dirs::open_at(&self.root, record.id.as_str()).map_err(|errno| failed(errno.into()))?;
+        // through the descriptor, so that the directory cannot be another one meanwhile
+        let through = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(FILE_NAME);
+        write_atomic(&through, record.to_text().as_bytes(), 0o600).map_err(failed)
+    }
+}

@@ -1,0 +1,134 @@
+//! Directories by descriptor: ours, opened and emptied without following a link.
+
+use super::StoreError;
+use crate::plugins::data_dir;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+const FLAGS: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// Opens one of the home's own directories; `None` when there is none. It must be ours.
+pub(super) fn open_path(path: &Path) -> Result<Option<OwnedFd>, StoreError> {
+    let failed = |errno| StoreError::io("open", path)(errno);
+    match open(path, FLAGS, Mode::empty()) {
+        Ok(dir) if fstat(&dir).map_err(failed)?.st_uid == geteuid().as_raw() => Ok(Some(dir)),
+        Ok(_) => Err(failed(Errno::EPERM)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// Opens a directory in an opened one; a link is `ELOOP` or `ENOTDIR`.
+pub(super) fn open_at(dir: impl AsFd, name: &str) -> nix::Result<OwnedFd> {
+    openat(dir, name, FLAGS, Mode::empty())
+}
+
+pub(super) fn is_link(dir: impl AsFd, name: &str) -> bool {
+    let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK)
+}
+
+/// The names in a directory, `at_most` so many.
+pub(super) fn names(dir: impl AsFd, at_most: usize) -> nix::Result<Vec<CString>> {
+    // opened anew: a duplicate would go on where the last listing ended
+    let mut listed = Dir::openat(dir, c".", FLAGS, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in listed.iter() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+        if names.len() == at_most {
+            break;
+        }
+    }
+    Ok(names)
+}
+
+/// Removes `name` in `dir`, whatever it is, with everything in it; a link is removed, not
+/// followed. `path` is for messages. It may be gone already.
+pub(super) fn remove(dir: impl AsFd, name: &str, path: &Path) -> Result<(), StoreError> {
+    let failed = |errno| StoreError::io("remove", path)(errno);
+    match open_at(&dir, name) {
+        Ok(below) => {
+            if let Some(why) = data_dir::clear(below).left {
+                return Err(StoreError::NotEmptied { path: path.to_owned(), why });
+            }
+            unlink(dir, name, UnlinkatFlags::RemoveDir).map_err(failed)
+        }
+        Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => unlink(dir, name, UnlinkatFlags::NoRemoveDir).map_err(failed),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// Removes one name; it may be gone already.
+pub(super) fn unlink(dir: impl AsFd, name: &str, flags: UnlinkatFlags) -> nix::Result<()> {
+    match unlinkat(dir, name, flags) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Removes temporary files that [`crate::home::write_atomic`] left in `dir` for `name` (for
+/// all names with `None`) because its process was killed.
+pub(super) fn sweep(dir: impl AsFd, name: Option<&str>) -> nix::Result<()> {
+    for found in names(&dir, 65_536)? {
+        if let Ok(found) = found.to_str()
+            && is_left_over(found, name)
+        {
+            unlink(&dir, found, UnlinkatFlags::NoRemoveDir)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `found` is `.NAME.PID.NUMBER` of a process that is gone, or of this one before.
+fn is_left_over(found: &str, name: Option<&str>) -> bool {
+    let mut parts = found.rsplitn(3, '.');
+    let (Some(number), Some(pid), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let Some(written) = rest.strip_prefix('.') else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    !written.is_empty()
+        && name.is_none_or(|name| name == written)
+        && is_number(number)
+        && is_number(pid)
+        && !Path::new("/proc").join(pid).exists()
+}
+
+/// Makes what happened to a directory's names last.
+pub(super) fn sync(dir: impl AsFd, path: &Path) -> Result<(), StoreError> {
+    fsync(dir).map_err(StoreError::io("sync", path))
+}
+
+pub(super) fn exists(dir: impl AsFd, name: &str) -> bool {
+    fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_temporary_files_of_processes_that_are_gone_are_left_over() {
+        let ours = std::process::id();
+        assert!(is_left_over(".notes.toml.4194305.0", None));
+        assert!(is_left_over(".notes.toml.4194305.0", Some("notes.toml")));
+        for (found, name) in [
+            (format!(".notes.toml.{ours}.0"), None),
+            (".notes.toml.4194305.0".into(), Some("other.toml")),
+            ("notes.toml.4194305.0".into(), None),
+            (".notes.toml".into(), None),
+            (".notes.toml.x.0".into(), None),
+            ("..4194305.0".into(), None),
+        ] {
+            assert!(!is_left_over(&found, name), "{found}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Reads midimon's own TOML files as strictly as a stranger's manifest: every
+//! mistake is named with its place, and what is not understood is not guessed.
+
+use super::files::{FileError, read_regular};
+use super::manifest::Problem;
+use super::manifest::walk::{Document, Table};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// Why a file of midimon's own is not used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StrictError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: FileError },
+    #[error("{}: is not UTF-8 text", path.display())]
+    NotText { path: PathBuf },
+    /// Every mistake, in the order of the text.
+    #[error("{}", lines(path, problems))]
+    Invalid { path: PathBuf, problems: Vec<Problem> },
+}
+
+fn lines(path: &Path, problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{}:{problem}", path.display())).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads a text with `read`, which takes every key it knows out of the table and finishes it.
+///
+/// # Errors
+/// Every mistake, never an empty list.
+pub(in crate::plugins) fn parse<T>(
+    text: &str,
+    read: impl for<'d> FnOnce(&'d Document<'d>, Table<'d>) -> Option<T>,
+) -> Result<T, Vec<Problem>> {
+    let document = Document::new(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        document.report(&error.span().unwrap_or(0..0), error.message());
+    }
+    let value = if errors.is_empty() { read(&document, Table::new(&document, &root)) } else { None };
+    let problems = document.into_problems();
+    match value {
+        Some(value) if problems.is_empty() => Ok(value),
+        _ => Err(problems),
+    }
+}
+
+/// Reads and parses the regular file `name` in an opened directory; `None` when there is none.
+/// `path` is for messages.
+///
+/// # Errors
+/// See [`StrictError`].
+pub(in crate::plugins) fn read<T>(
+    dir: impl AsFd,
+    name: &str,
+    path: &Path,
+    limit: u64,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Result<Option<T>, StrictError> {
+    let path = || path.to_owned();
+    let bytes = match read_regular(dir, name, limit) {
+        Ok(bytes) => bytes,
+        Err(FileError::Missing) => return Ok(None),
+        Err(source) => return Err(StrictError::File { path: path(), source }),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| StrictError::NotText { path: path() })?;
+    parse(&text).map(Some).map_err(|problems| StrictError::Invalid { path: path(), problems })
+}
+
+/// A text as TOML writes it.
+pub(in crate::plugins) fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
