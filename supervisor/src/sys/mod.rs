@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 pub mod features;
+pub mod glibc;
 pub mod inherit;
 pub mod pidfd;
 pub mod proc_stat;

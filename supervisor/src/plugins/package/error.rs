@@ -1,5 +1,6 @@
 //! Why a package is refused: one sentence each, naming the cause and the fix.
 
+use super::elf::ElfFault;
 use crate::plugins::code::FormatFault;
 use crate::plugins::files::FileError;
 use crate::plugins::manifest::files::{MAX_FILES, NameFault};
@@ -48,6 +49,8 @@ pub enum PackageError {
     Missing(String),
     #[error("`{name}` {fault}")]
     Code { name: String, fault: FormatFault },
+    #[error("`{name}` {fault}")]
+    Native { name: String, fault: ElfFault },
 }
 
 fn manifest_lines(problems: &[Problem]) -> String {
@@ -113,6 +116,8 @@ pub enum PackError {
     Changed { path: PathBuf },
     #[error("cannot compress the package: {0}")]
     Compress(io::Error),
+    #[error(transparent)]
+    Native(PackageError),
     #[error("what was packed would be refused: {0}")]
     Package(PackageError),
 }

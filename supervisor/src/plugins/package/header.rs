@@ -91,7 +91,7 @@ impl<'h> Found<'h> {
         if summed.cksum().ok() != self.header.cksum().ok() {
             return self.refuse(EntryFault::Checksum);
         }
-        let extension = match self.header.entry_type().as_byte() {
+        let extension = match self.header.as_old().linkflag[0] {
             b'0' if bytes[257..].starts_with(b"ustar\x0000") => None,
             b'0' | 0 | b'7' => Some("written in another form of tar"),
             b'1' => return self.refuse(EntryFault::Kind("a hard link")),

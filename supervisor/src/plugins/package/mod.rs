@@ -18,11 +18,13 @@
 //! ```
 
 mod archive;
+pub mod elf;
 mod error;
 mod header;
 mod pack;
 
 pub use archive::compress;
+pub use elf::{ElfFault, NativeFacts};
 pub use error::{EntryFault, PackError, PackageError};
 pub use header::header;
 pub use pack::{Packed, pack};
@@ -31,6 +33,7 @@ use super::code::SealedCode;
 use super::files::{FileError, open_given};
 use super::manifest::{FileEntry, Manifest};
 use super::minisign::{Blake2b512Digest, PublicKey, Signature, TrustedComment};
+use crate::workers::status::PluginKind;
 use blake2::{Blake2b512, Digest};
 use std::io::Read;
 use std::path::Path;
@@ -175,6 +178,27 @@ impl Contents {
         PackageFile::take(&mut packed.bytes.as_slice())
             .and_then(|package| package.accept_unsigned().read())
             .map_err(PackError::Package)
+    }
+
+    /// Looks at the native code for every target: what it needs of the system,
+    /// by target. Whether it [`runs here`](NativeFacts::runs_here) is asked next.
+    /// Nothing for WASM.
+    ///
+    /// # Errors
+    /// [`PackageError::Native`].
+    pub fn native(&self) -> Result<Vec<(String, NativeFacts)>, PackageError> {
+        if self.manifest.kind != PluginKind::Native {
+            return Ok(Vec::new());
+        }
+        let mut facts = Vec::new();
+        for (target, name) in &self.manifest.entries {
+            let Some(payload) = self.files.iter().find(|payload| payload.entry.name == *name) else { continue };
+            let mut bytes = Vec::new();
+            payload.code.reader().read_to_end(&mut bytes)?;
+            let native = |fault| PackageError::Native { name: name.clone(), fault };
+            facts.push((target.clone(), elf::examine(&bytes, target).map_err(native)?));
+        }
+        Ok(facts)
     }
 
     /// The code for this machine.

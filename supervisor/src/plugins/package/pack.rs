@@ -3,7 +3,7 @@
 use super::archive::{compress, padding};
 use super::error::PackError;
 use super::header::{BLOCK, header};
-use super::{PackageFile, SUFFIX};
+use super::{NativeFacts, PackageFile, SUFFIX};
 use crate::plugins::code::SealedCode;
 use crate::plugins::files::{FileError, open_dir, open_regular};
 use crate::plugins::manifest::files::{MAX_FILE, MAX_FILES, check_name};
@@ -30,6 +30,8 @@ pub struct Packed {
     pub file_name: String,
     /// The manifest in it.
     pub manifest: Manifest,
+    /// What its native code needs, by target.
+    pub native: Vec<(String, NativeFacts)>,
 }
 
 /// Packs a plugin's directory: its manifest, the entries of every target, what
@@ -84,8 +86,9 @@ pub fn pack(dir: &Path) -> Result<Packed, PackError> {
     let contents = PackageFile::take(&mut bytes.as_slice())
         .and_then(|package| package.accept_unsigned().read())
         .map_err(PackError::Package)?;
+    let native = contents.native().map_err(PackError::Native)?;
     let manifest = contents.manifest;
-    Ok(Packed { bytes, file_name: format!("{}-{}{SUFFIX}", manifest.id, manifest.version), manifest })
+    Ok(Packed { bytes, file_name: format!("{}-{}{SUFFIX}", manifest.id, manifest.version), manifest, native })
 }
 
 fn append(archive: &mut Vec<u8>, name: &str, bytes: &[u8]) {
