@@ -146,7 +146,7 @@ impl Report {
             Ok(package) => {
                 self.add("signature", true, "Ed25519 over the BLAKE2b-512 of the whole file, and over its comment");
                 self.key(key, trusted);
-                self.signed_by = Some(key.clone());
+                self.signed_by = Some(*key);
                 Some(package)
             }
             Err(error) => {

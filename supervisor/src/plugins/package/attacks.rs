@@ -309,7 +309,8 @@ fn e087_headers_that_extend_others_are_refused() {
 
 #[test]
 fn e087_nothing_in_a_header_is_free_to_be_used() {
-    let changes: [(&str, fn(&mut Header)); 9] = [
+    type Change = fn(&mut Header);
+    let changes: [(&str, Change); 9] = [
         ("mode", |header| header.set_mode(0o4755)),
         ("owner", |header| header.set_uid(1000)),
         ("group", |header| header.set_gid(1000)),

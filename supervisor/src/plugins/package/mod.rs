@@ -143,7 +143,7 @@ impl PackageFile {
     /// [`PackageError::Signature`].
     pub fn verify(self, signature: &Signature, key: &PublicKey) -> Result<VerifiedPackage, PackageError> {
         let comment = signature.verify(key, &self.blake2b)?;
-        Ok(VerifiedPackage { memory: self.memory, signer: Some((key.clone(), comment)) })
+        Ok(VerifiedPackage { memory: self.memory, signer: Some((*key, comment)) })
     }
 
     /// Takes the package although nobody has signed it.
