@@ -93,7 +93,7 @@ pub enum Command {
 }
 
 /// Everything a worker needs to load its plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Load {
     /// Whose code it is.
     pub plugin: PluginId,
@@ -105,6 +105,16 @@ pub struct Load {
     pub settings: String,
     /// Limits the worker enforces itself.
     pub limits: WorkerLimits,
+}
+
+impl std::fmt::Debug for Load {
+    /// Settings can be secret: only their length is shown.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plugin, kind, data_dir, settings, limits } = self;
+        let mut shown = formatter.debug_struct("Load");
+        shown.field("plugin", plugin).field("kind", kind).field("data_dir", data_dir);
+        shown.field("settings_bytes", &settings.len()).field("limits", limits).finish()
+    }
 }
 
 /// Which names a [`Names`] message carries.

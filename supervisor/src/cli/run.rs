@@ -41,6 +41,9 @@ pub(super) struct Daemon {
     /// ending it (repeatable; a plugin of [plugins] dir, never an installed one)
     #[arg(long = "sandbox-report", value_name = "ID")]
     sandbox_report: Vec<PluginId>,
+    /// Start no plugin at all, to see whether one of them causes the trouble
+    #[arg(long)]
+    safe_mode: bool,
     /// Log this and what is worse: off, error, warn, info, debug or trace
     /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
@@ -69,6 +72,9 @@ impl Daemon {
         for id in &self.sandbox_report {
             arguments.extend(["--sandbox-report".into(), id.to_string().into()]);
         }
+        if self.safe_mode {
+            arguments.push("--safe-mode".into());
+        }
         if let Some(level) = self.log_level {
             arguments.extend(["--log-level".into(), level.to_string().into()]);
         }
@@ -83,6 +89,7 @@ impl Daemon {
             speed: self.speed,
             looped: self.looped,
             report_only: self.sandbox_report.iter().cloned().collect(),
+            safe_mode: self.safe_mode,
             monitor: Arc::new(Monitor::default()),
             exit_when_done,
         }
@@ -168,6 +175,7 @@ impl Replay {
             speed: self.speed,
             looped: false,
             report_only: BTreeSet::new(),
+            safe_mode: false,
             monitor: Arc::new(Monitor::default()),
             exit_when_done: true,
         };

@@ -166,6 +166,7 @@ mod tests {
             outputs: Vec::new(),
             engine: EngineCounts { messages: 24, hits: 1, effects: 2, effects_failed: 1, refused_delays: 0 },
             missed_events: 0,
+            safe_mode: false,
             problems: vec!["plugin x: truncated\x07".into()],
             workers: vec![worker("echo")],
         }

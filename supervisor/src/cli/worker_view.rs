@@ -269,6 +269,7 @@ const fn kind(kind: PluginKind) -> &'static str {
 const fn origin(origin: Origin) -> &'static str {
     match origin {
         Origin::Dev => "dev (a plugin directory, not installed)",
+        Origin::Installed => "installed",
     }
 }
 

@@ -80,7 +80,7 @@ impl Client {
     /// # Errors
     /// What the daemon refuses is [`ClientError::Refused`].
     pub fn call<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
-        let slow = matches!(request, Request::Reload | Request::WorkerRestart { .. } | Request::Ports);
+        let slow = request.is_slow();
         self.patience = if slow { SLOW_ANSWER } else { ANSWER };
         self.reader.get_ref().set_read_timeout(Some(self.patience)).map_err(ClientError::Broken)?;
         // cannot fail: requests have string keys only

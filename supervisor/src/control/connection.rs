@@ -95,7 +95,7 @@ pub(super) async fn serve(id: ClientId, stream: UnixStream, shared: &Arc<Shared>
 /// Works on a request where it delays nobody, and encodes its answer there too.
 async fn answer(request: Request, shared: &Arc<Shared>) -> Vec<u8> {
     let work = async {
-        let slow = matches!(request, Request::Reload | Request::WorkerRestart { .. } | Request::Ports);
+        let slow = request.is_slow();
         let _permit = if slow { shared.slow.acquire().await.ok() } else { None };
         let daemon = Arc::clone(&shared.daemon);
         tokio::task::spawn_blocking(move || encode(&response(ask(&*daemon, request)))).await
@@ -124,6 +124,7 @@ fn ask(daemon: &dyn Daemon, request: Request) -> Answer {
         Request::WorkerInspect { id } => value(&daemon.worker(&id)?),
         Request::WorkerRestart { id } => value(&daemon.restart_worker(&id)?),
         Request::Reload => value(&daemon.reload()?),
+        Request::PluginsChanged => value(&daemon.plugins_changed()?),
         Request::Panic => value(&daemon.panic()),
         Request::Mode { to } => value(&daemon.mode(to.as_ref())?),
         Request::Ports => value(&daemon.ports()?),

@@ -16,7 +16,7 @@ mod tests;
 use crate::monitor::Monitor;
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
-use model::{ModeReport, Ports, ReloadReport, Status};
+use model::{ModeReport, PluginsReport, Ports, ReloadReport, Status};
 use protocol::{ModeTarget, Refusal};
 
 /// The daemon as the control socket sees it.
@@ -45,6 +45,12 @@ pub trait Daemon: Send + Sync + 'static {
     /// # Errors
     /// [`protocol::ErrorCode::Config`] with the diagnostics as text.
     fn reload(&self) -> Result<ReloadReport, Refusal>;
+
+    /// Takes what has changed about installed plugins, and waits until it is in effect.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    fn plugins_changed(&self) -> Result<PluginsReport, Refusal>;
 
     /// Releases all keys and notes and silences every output.
     fn panic(&self);

@@ -31,6 +31,9 @@ pub struct Status {
     /// What keeps something from working, a sentence each: plugins that cannot
     /// be loaded, inputs that cannot be opened.
     pub problems: Vec<String>,
+    /// Whether it was started to start no plugin.
+    #[serde(default)]
+    pub safe_mode: bool,
     /// Every plugin, by id; `log_tail` is empty here.
     pub workers: Vec<WorkerStatus>,
 }
@@ -104,6 +107,15 @@ pub struct ReloadReport {
     pub warnings: Option<String>,
     /// Plugins that are not there yet, or cannot be, a sentence each.
     pub plugins: Vec<String>,
+}
+
+/// What came of a change of installed plugins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginsReport {
+    /// Whether it is in effect; else something is still being compiled.
+    pub in_effect: bool,
+    /// Plugins that are not there yet, or cannot be, a sentence each.
+    pub problems: Vec<String>,
 }
 
 /// The mode, and those there are.

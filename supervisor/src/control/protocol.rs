@@ -55,6 +55,9 @@ pub enum Request {
     },
     /// Reads the configuration again; a [`super::model::ReloadReport`].
     Reload,
+    /// Installed plugins, their grants or settings have changed; a
+    /// [`super::model::PluginsReport`] when that is in effect.
+    PluginsChanged,
     /// Releases everything; null.
     Panic,
     /// Stops the daemon; null, then the connection ends.
@@ -69,6 +72,14 @@ pub enum Request {
     Ports,
     /// Events from now on.
     Monitor,
+}
+
+impl Request {
+    /// Whether its answer may take long.
+    #[must_use]
+    pub const fn is_slow(&self) -> bool {
+        matches!(self, Self::Reload | Self::PluginsChanged | Self::WorkerRestart { .. } | Self::Ports)
+    }
 }
 
 /// Which mode to go to.

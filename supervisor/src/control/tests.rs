@@ -39,6 +39,7 @@ impl Daemon for Fake {
             outputs: Vec::new(),
             engine: EngineCounts::default(),
             missed_events: self.monitor.missed(),
+            safe_mode: false,
             problems: Vec::new(),
             workers: Vec::new(),
         }
@@ -57,6 +58,10 @@ impl Daemon for Fake {
         let (may, changed) = &self.may_reload;
         drop(changed.wait_while(may.lock().unwrap(), |may| !*may).unwrap());
         Ok(ReloadReport { path: "/h/c".into(), modes: 1, mappings: 3, warnings: None, plugins: Vec::new() })
+    }
+
+    fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
+        Ok(PluginsReport { in_effect: true, problems: Vec::new() })
     }
 
     fn panic(&self) {

@@ -4,7 +4,7 @@ use super::Running;
 use super::router::Notice;
 use crate::action::ExecutorStatus;
 use crate::control::Daemon;
-use crate::control::model::{EngineCounts, ModeReport, PortStatus, Ports, ReloadReport, Status};
+use crate::control::model::{EngineCounts, ModeReport, PluginsReport, PortStatus, Ports, ReloadReport, Status};
 use crate::control::protocol::{ErrorCode, ModeTarget, Refusal};
 use crate::mapping::types::{Effect, Input};
 use crate::midi::output::OutputStatus;
@@ -53,6 +53,7 @@ impl Daemon for Running {
             },
             missed_events: self.monitor.missed(),
             problems: self.problems(),
+            safe_mode: self.safe_mode,
             workers,
         }
     }
@@ -77,6 +78,13 @@ impl Daemon for Running {
         // whoever asked wants to see the plugins too, unless compiling them takes long
         self.plugins.wait(Some(RELOAD_PATIENCE));
         Ok(ReloadReport { plugins: self.plugin_problems(), ..report })
+    }
+
+    fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
+        self.manager.store_changed();
+        self.plugins.ask();
+        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE));
+        Ok(PluginsReport { in_effect, problems: self.plugin_problems() })
     }
 
     fn panic(&self) {
@@ -164,6 +172,9 @@ impl Running {
     }
 
     fn plugin_problems(&self) -> Vec<String> {
+        if self.safe_mode {
+            return vec!["safe mode: no plugin is started; start without --safe-mode to have them".to_owned()];
+        }
         // before what is there, or a plugin could be in neither
         let (is_done, loading) = (self.plugins.is_done(), self.manager.loading());
         let (there, problems) = (self.manager.list(), self.manager.problems());

@@ -28,6 +28,7 @@ use crate::midi::output::{NoteFn, Outputs, Pace};
 use crate::midi::replay::Speed;
 use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
+use crate::plugins::store::Store;
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
 use effects::PluginEffects;
 use midimon_shared::PluginId;
@@ -64,6 +65,8 @@ pub struct RunOptions {
     /// Plugins under development whose forbidden system calls are reported and fail, instead of
     /// ending them.
     pub report_only: BTreeSet<PluginId>,
+    /// Whether no plugin at all is started.
+    pub safe_mode: bool,
     /// Where what happens is published; whoever wants all of it watches before the run.
     pub monitor: Arc<Monitor>,
     /// Whether the daemon ends when every replayed input has ended, every trigger is
@@ -100,6 +103,7 @@ struct Running {
     inputs: Mutex<Inputs>,
     config: ConfigHolder,
     report_only: BTreeSet<PluginId>,
+    safe_mode: bool,
     notices: Sender<Notice>,
     started: Instant,
 }
@@ -115,6 +119,7 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     signals::start(notices.clone()).map_err(DaemonError::Thread)?;
     options.home.prepare()?;
     let _lock = Lock::take(&options.home)?;
+    clean_store(&options.home);
     let running = start(&options, notices)?;
     // before the first read, so that no change after it is missed
     let _watcher = watch::start(running.config.path(), running.notices.clone());
@@ -122,6 +127,13 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     let served = running.serve(&options, &noticed);
     let status = running.end(timers);
     served.map(|_server| status) // the socket is the last to close
+}
+
+/// Removes what an interrupted installation left over, unless one is under way.
+fn clean_store(home: &Home) {
+    if let Err(error) = Store::open(home).try_lock() {
+        tracing::warn!("installed plugins: {error}");
+    }
 }
 
 /// Makes the parts and wires them; nothing comes in yet.
@@ -139,6 +151,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
     let manager = Arc::new(PluginManager::new(ManagerOptions {
         programs: None,
         plugins: None,
+        installed: (!options.safe_mode).then(|| Store::open(&home)),
         compiled: Some(home.compiled_dir()),
         data: home.plugin_data_dir(),
         logs: Some(home.logs_dir()),
@@ -167,6 +180,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         inputs: Mutex::default(),
         config,
         report_only: options.report_only.clone(),
+        safe_mode: options.safe_mode,
         notices,
         started: Instant::now(),
     });

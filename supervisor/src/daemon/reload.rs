@@ -116,7 +116,7 @@ impl Running {
         if let Some((directory, settings)) = plugins
             && (plugins_changed || plugins_too)
         {
-            self.manager.set_policies(directory, policies(&settings));
+            self.manager.set_policies(directory.filter(|_| !self.safe_mode), policies(&settings));
             self.plugins.ask();
         }
         Ok(report)

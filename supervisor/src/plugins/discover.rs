@@ -1,27 +1,53 @@
-//! Finds the plugins in a development directory (`[plugins] dir`).
+//! Plugins that can be started, and finding those of a development directory
+//! (`[plugins] dir`). The installed ones are found by [`super::store`].
 
+use super::grants::ConsentFault;
 use super::manifest::{FILE_NAME, ManifestError};
+use super::minisign::Fingerprint;
+use super::settings::SettingsError;
+use super::store::{InstalledSource, StoreError};
 use super::{Manifest, code};
-use crate::workers::status::PluginKind;
+use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::PluginId;
 use std::collections::HashMap;
 use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most entries of a plugin directory that are looked at.
 pub const MAX_ENTRIES: usize = 4096;
 
 /// A plugin that can be started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Discovered {
     /// What it says it is.
     pub manifest: Manifest,
     /// The directory with its files.
     pub dir: PathBuf,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a plugin comes from, with what only that kind has.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// `[plugins] dir`: the files count as they are.
+    Dev,
+    /// The store: the files count as they were installed.
+    Installed(Arc<InstalledSource>),
 }
 
 impl Discovered {
+    /// Where it comes from, for listings.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        match self.source {
+            Source::Dev => Origin::Dev,
+            Source::Installed(_) => Origin::Installed,
+        }
+    }
+
     /// Where its code is.
     #[must_use]
     pub fn code_path(&self) -> PathBuf {
@@ -50,6 +76,20 @@ pub enum BadPluginCause {
     Duplicate { id: PluginId, path: PathBuf, first: PathBuf },
     #[error("{}: a plugin without {FILE_NAME} gets its id from the file's name, and that is none: {source}", path.display())]
     Name { path: PathBuf, source: midimon_shared::id::InvalidPluginId },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its publisher's key cannot be looked up, so it is not started: {0}")]
+    Trust(String),
+    #[error("the key of its publisher {name} ({fingerprint}) was revoked; `midimon plugin remove` removes it")]
+    Revoked { name: String, fingerprint: Fingerprint },
+    #[error("is disabled: {reason}; `midimon plugin enable {id}` enables it")]
+    Disabled { id: PluginId, reason: String },
+    #[error(transparent)]
+    Consent(#[from] ConsentFault),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the installed one is not started while {} in [plugins] dir has its id", path.display())]
+    InDevelopment { path: PathBuf },
 }
 
 /// The plugin directory itself cannot be used.
@@ -94,7 +134,9 @@ pub fn scan(dir: &Path) -> Result<Scan, ScanError> {
         let found = if named.starts_with('.') {
             continue;
         } else if path.is_dir() && path.join(FILE_NAME).symlink_metadata().is_ok() {
-            Manifest::read(&path).map(|manifest| Discovered { manifest, dir: path.clone() }).map_err(Into::into)
+            Manifest::read(&path)
+                .map(|manifest| Discovered { manifest, dir: path.clone(), source: Source::Dev })
+                .map_err(Into::into)
         } else if let Some((stem, kind)) = bare(named) {
             bare_plugin(dir, &path, stem, kind)
         } else {
@@ -124,6 +166,25 @@ pub fn scan(dir: &Path) -> Result<Scan, ScanError> {
     Ok(scan)
 }
 
+impl Scan {
+    /// Adds what is installed. Where a plugin under development has the same id, that one counts.
+    pub fn add_installed(&mut self, installed: Self) {
+        let keys = self.plugins.iter().map(|plugin| (plugin.manifest.id.uniqueness_key(), plugin.dir.clone()));
+        let dev: HashMap<String, PathBuf> = keys.collect();
+        self.bad.extend(installed.bad);
+        for plugin in installed.plugins {
+            let id = plugin.manifest.id.clone();
+            match dev.get(&id.uniqueness_key()) {
+                None => self.plugins.push(plugin),
+                Some(path) => {
+                    let cause = BadPluginCause::InDevelopment { path: path.clone() };
+                    self.bad.push(BadPlugin { id: Some(id), path: plugin.dir, cause });
+                }
+            }
+        }
+    }
+}
+
 /// The stem and kind of a bare plugin's file name.
 fn bare(name: &str) -> Option<(&str, PluginKind)> {
     let native = |name: &str| name.strip_suffix(code::NATIVE_SUFFIX).is_some();
@@ -140,7 +201,7 @@ fn bare(name: &str) -> Option<(&str, PluginKind)> {
 fn bare_plugin(dir: &Path, path: &Path, stem: &str, kind: PluginKind) -> Result<Discovered, BadPluginCause> {
     let id = stem.parse().map_err(|source| BadPluginCause::Name { path: path.to_owned(), source })?;
     let entry = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Discovered { manifest: Manifest::bare(id, kind, entry), dir: dir.to_owned() })
+    Ok(Discovered { manifest: Manifest::bare(id, kind, entry), dir: dir.to_owned(), source: Source::Dev })
 }
 
 #[cfg(test)]

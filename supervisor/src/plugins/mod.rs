@@ -14,6 +14,7 @@ pub mod grants;
 pub mod manifest;
 pub mod minisign;
 pub mod package;
+pub mod settings;
 pub mod store;
 pub mod strict;
 pub mod trust;

@@ -42,6 +42,7 @@ use crate::audit::Audit;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::plugins::Grants;
+use crate::plugins::store::Store;
 use crate::sys::proc_stat::ProcStat;
 use crate::sys::proc_status::ProcStatus;
 use loading::Plugins;
@@ -63,6 +64,8 @@ pub struct ManagerOptions {
     pub programs: Option<PathBuf>,
     /// Directory with a folder for each plugin; `None` is no plugins.
     pub plugins: Option<PathBuf>,
+    /// Whose installed plugins are started; `None` starts none.
+    pub installed: Option<Store>,
     /// Directory of the plugins' data directories.
     pub data: PathBuf,
     /// Directory for the plugins' logs; `None` keeps them in memory only.
@@ -94,6 +97,7 @@ impl ManagerOptions {
         Self {
             programs: None,
             plugins: Some(plugins.into()),
+            installed: None,
             data: data.into(),
             logs: None,
             audit: None,
@@ -201,7 +205,7 @@ impl PluginManager {
         let monitor = options.monitor;
         let parts = Parts { spawner, cgroups, programs, quarantine, logs, audit: audit.clone(), broker, monitor };
         let (pool, requests) = Pool::new(parts)?;
-        let plugins = Plugins::of(options.plugins);
+        let plugins = Plugins::of(options.plugins, options.installed);
         let manager = Self {
             requests,
             audit,

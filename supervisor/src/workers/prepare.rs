@@ -7,8 +7,10 @@ use super::status::{Origin, PluginKind};
 use crate::plugins::code::CodeError;
 use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
-use crate::plugins::discover::{Discovered, ScanError};
-use crate::plugins::{Grants, SealedCode};
+use crate::plugins::discover::{Discovered, ScanError, Source};
+use crate::plugins::settings::{Handed, Owner, Settings, SettingsError};
+use crate::plugins::store::{StoreError, VersionError};
+use crate::plugins::{Grants, Manifest, SealedCode};
 use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{CapabilityKind, PluginId};
 use nix::errno::Errno;
@@ -22,6 +24,12 @@ use std::sync::Arc;
 pub enum PrepareError {
     #[error(transparent)]
     Scan(#[from] ScanError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Installed(#[from] VersionError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error(transparent)]
     Code(#[from] CodeError),
     #[error("{}: {source}", path.display())]
@@ -63,6 +71,8 @@ pub(super) struct Prepare {
     data: DataDirs,
     compiler: Compiler,
     report_only: BTreeSet<PluginId>,
+    /// Where plugins' settings are, when anything is kept between runs.
+    settings: Option<PathBuf>,
 }
 
 impl Prepare {
@@ -75,6 +85,7 @@ impl Prepare {
             data: DataDirs::open(&options.data)?,
             compiler: Compiler::new(programs, spawner, cache)?,
             report_only: options.report_only.clone(),
+            settings: options.state.as_ref().map(|state| state.join("settings")),
         })
     }
 
@@ -101,7 +112,15 @@ impl Prepare {
     /// makes its data directory where it may have one.
     pub fn prepare(&self, found: &Discovered, policy: &Policy) -> Result<Prepared, PrepareError> {
         let manifest = &found.manifest;
-        let sealed = SealedCode::from_file(&found.dir, &manifest.entry, manifest.kind)?;
+        let violations = self.violations(&manifest.id, found.origin())?;
+        let (sealed, grants, settings) = match &found.source {
+            Source::Dev => (
+                SealedCode::from_file(&found.dir, &manifest.entry, manifest.kind)?,
+                policy.grants.effective(manifest),
+                self.dev_settings(manifest)?,
+            ),
+            Source::Installed(source) => (source.code(manifest)?, source.grants.clone(), source.settings.clone()),
+        };
         let digest = sealed.digest();
         let code = match manifest.kind {
             PluginKind::Native => Arc::new(sealed),
@@ -110,8 +129,7 @@ impl Prepare {
                 .compile(&sealed)
                 .map_err(|source| PrepareError::Compile { path: found.code_path(), source })?,
         };
-        let grants = policy.grants.effective(manifest);
-        let not_granted = policy.grants.missing(manifest);
+        let not_granted = grants.missing(manifest);
         for missing in &not_granted {
             tracing::info!("{} asks for '{missing}', which is not granted", manifest.id);
         }
@@ -128,18 +146,27 @@ impl Prepare {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
             kind: manifest.kind,
-            origin: Origin::Dev,
+            origin: found.origin(),
             code_path: found.code_path(),
             code,
             data_dir,
-            settings: "{}".to_owned(),
+            settings,
             grants: grants.clone(),
             not_granted,
             limits,
-            violations: self.violations(&manifest.id, Origin::Dev)?,
+            violations,
             missing_layers: if policy.allow_degraded { MissingLayers::Accept } else { MissingLayers::Refuse },
         };
         Ok(Prepared { spec, digest, grants })
+    }
+
+    fn dev_settings(&self, manifest: &Manifest) -> Result<Handed, SettingsError> {
+        match &self.settings {
+            Some(dir) if !manifest.settings.is_empty() => {
+                Settings::load(dir, Owner::Dev, &manifest.id)?.handed(&manifest.settings, [])
+            }
+            _ => Ok(Handed::default()),
+        }
     }
 }
 

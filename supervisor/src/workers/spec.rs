@@ -1,6 +1,7 @@
 //! What a worker is to run, ready to be started at any moment.
 
 use super::status::{Origin, PluginKind};
+use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
 use midimon_shared::capability::Capability;
 use midimon_shared::protocol::{CodeKind, Load};
@@ -28,8 +29,8 @@ pub struct PluginSpec {
     pub code: Arc<SealedCode>,
     /// Its data directory, when it may have one.
     pub data_dir: Option<PathBuf>,
-    /// Its settings, a JSON object.
-    pub settings: String,
+    /// Its settings.
+    pub settings: Handed,
     /// What it may do: asked for and granted.
     pub grants: Grants,
     /// What it asks for and is not granted.
@@ -62,7 +63,7 @@ impl PluginSpec {
                 PluginKind::Wasm => CodeKind::WasmCore,
             },
             data_dir: self.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
-            settings: self.settings.clone(),
+            settings: self.settings.json().to_owned(),
             limits: (&self.limits).into(),
         }
     }

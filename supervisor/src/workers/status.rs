@@ -22,6 +22,8 @@ pub enum PluginKind {
 pub enum Origin {
     /// `[plugins] dir`, for development.
     Dev,
+    /// Installed from a package.
+    Installed,
 }
 
 impl Origin {
@@ -30,6 +32,7 @@ impl Origin {
     pub const fn may_report_only(self) -> bool {
         match self {
             Self::Dev => true,
+            Self::Installed => false,
         }
     }
 }

@@ -1,7 +1,14 @@
 //! `midimon plugin`: one file a command.
 
+mod config;
+mod daemon;
 mod data;
+mod grants;
+mod info;
+mod life;
+mod list;
 mod package;
+mod remove;
 mod sign;
 mod verify;
 
@@ -23,6 +30,24 @@ enum Command {
     Sign(sign::Sign),
     /// Check a package and explain every check
     Verify(verify::Verify),
+    /// List the plugins: installed ones, and what runs
+    List(list::List),
+    /// Show everything about an installed plugin: publisher, versions, grants, settings
+    Info(info::Info),
+    /// Start an installed plugin again that was disabled
+    Enable(life::Enable),
+    /// Stop an installed plugin and start it no more
+    Disable(life::Disable),
+    /// Go back to the version before
+    Rollback(life::Rollback),
+    /// Remove an installed plugin, and its data
+    Remove(remove::Remove),
+    /// Let a plugin do something it asks for
+    Grant(grants::Grant),
+    /// Take back what a plugin may do
+    Revoke(grants::Revoke),
+    /// Show or change a plugin's settings
+    Config(config::Config),
     /// Show how much a plugin keeps in its data directory, or delete it
     Data(data::Data),
 }
@@ -33,6 +58,15 @@ impl Plugin {
             Command::Pack(command) => command.execute(context),
             Command::Sign(command) => command.execute(context),
             Command::Verify(command) => command.execute(context),
+            Command::List(command) => command.execute(context),
+            Command::Info(command) => command.execute(context),
+            Command::Enable(command) => command.execute(context),
+            Command::Disable(command) => command.execute(context),
+            Command::Rollback(command) => command.execute(context),
+            Command::Remove(command) => command.execute(context),
+            Command::Grant(command) => command.execute(context),
+            Command::Revoke(command) => command.execute(context),
+            Command::Config(command) => command.execute(context),
             Command::Data(command) => command.execute(context),
         }
     }

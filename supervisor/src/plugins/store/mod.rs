@@ -17,6 +17,7 @@ mod admit;
 mod clean;
 mod commit;
 mod dirs;
+mod discover;
 mod kept;
 mod lock;
 pub mod record;
@@ -27,6 +28,7 @@ mod tests;
 mod verified;
 
 pub use admit::{Admitted, Candidate, Refused};
+pub use discover::InstalledSource;
 pub use kept::{KeptData, KeptFile};
 pub use lock::Locked;
 pub use record::{Installed, InstalledVersion};

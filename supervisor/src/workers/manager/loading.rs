@@ -5,10 +5,11 @@
 
 use super::{LoadError, PluginManager, Policies, Policy};
 use crate::plugins::compile::CompileError;
-use crate::plugins::discover::{BadPlugin, Scan, scan};
+use crate::plugins::discover::{BadPlugin, Discovered, Scan, Source, scan};
+use crate::plugins::store::Store;
 use crate::workers::pool::Request;
 use crate::workers::prepare::{PrepareError, Prepared};
-use crate::workers::status::PluginKind;
+use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::PluginId;
 use std::collections::HashMap;
 use std::fmt;
@@ -51,8 +52,9 @@ pub struct Loading {
 #[derive(Debug, Default)]
 pub(super) struct Plugins {
     directory: Option<PathBuf>,
+    store: Option<Store>,
     policies: Policies,
-    /// Goes up whenever the two above change.
+    /// Goes up whenever one of the three above changes.
     word: u64,
     /// What was given to the pool, to see what has changed.
     pub installed: HashMap<PluginId, Prepared>,
@@ -62,10 +64,23 @@ pub(super) struct Plugins {
 }
 
 impl Plugins {
-    /// None yet, of this directory.
-    pub fn of(directory: Option<PathBuf>) -> Self {
-        Self { directory, ..Self::default() }
+    /// None yet, of this directory and this store.
+    pub fn of(directory: Option<PathBuf>, store: Option<Store>) -> Self {
+        Self { directory, store, ..Self::default() }
     }
+}
+
+/// Grants in the configuration that an installed plugin does not get.
+fn misplaced_grants(found: &Discovered, policies: &Policies) -> Option<Problem> {
+    let id = &found.manifest.id;
+    let has_grants = policies.get(id).is_some_and(|policy| !policy.grants.is_empty());
+    (found.origin() == Origin::Installed && has_grants).then(|| Problem {
+        plugin: Some(id.clone()),
+        reason: format!(
+            "`grants` under [plugins.{id}] do not count for an installed plugin: remove them, and use \
+             `midimon plugin grant {id}`"
+        ),
+    })
 }
 
 /// Another word of the user counts by now.
@@ -117,6 +132,9 @@ impl PluginManager {
             let policies = &plugins.policies;
             scan.plugins.retain(|found| policies.get(&found.manifest.id).is_none_or(|policy| !policy.disabled));
             plugins.problems = scan.bad.into_iter().map(Problem::from).collect();
+            let misplaced = scan.plugins.iter().filter_map(|found| misplaced_grants(found, &plugins.policies));
+            let misplaced: Vec<Problem> = misplaced.collect();
+            plugins.problems.extend(misplaced);
             plugins.pending = scan.plugins.iter().map(|found| found.manifest.id.clone()).collect();
             let gone = plugins.installed.keys().filter(|id| !plugins.pending.contains(id)).cloned();
             let gone: Vec<PluginId> = gone.collect();
@@ -200,8 +218,35 @@ impl PluginManager {
     }
 
     fn scan(&self) -> Result<Scan, PrepareError> {
-        let directory = self.plugins().directory.clone();
-        directory.map_or_else(|| Ok(Scan::default()), |directory| Ok(scan(&directory)?))
+        let (directory, store) = {
+            let plugins = self.plugins();
+            (plugins.directory.clone(), plugins.store.clone())
+        };
+        let mut found = directory.map_or_else(|| Ok(Scan::default()), |directory| scan(&directory))?;
+        if let Some(store) = store {
+            found.add_installed(store.discover()?);
+        }
+        Ok(found)
+    }
+
+    /// Says that the store has changed: a load under way begins anew, and what was removed,
+    /// disabled or has lost a grant does not wait for one that takes long. The rest is for
+    /// the next [`Self::sync`].
+    pub fn store_changed(&self) {
+        self.plugins().word += 1;
+        let Ok(scan) = self.scan() else { return };
+        let is_busy = self.prepare.compiler().is_busy();
+        let mut plugins = self.plugins();
+        let installed = plugins.installed.iter().filter(|(_, prepared)| prepared.spec.origin == Origin::Installed);
+        let stops = installed.filter(|(id, prepared)| {
+            let found = scan.plugins.iter().find(|found| found.manifest.id == **id);
+            match found.map(|found| &found.source) {
+                Some(Source::Installed(source)) => is_busy && !source.grants.covers(&prepared.grants),
+                _ => true,
+            }
+        });
+        let stops: Vec<PluginId> = stops.map(|(id, _)| id.clone()).collect();
+        stops.iter().for_each(|id| self.remove(&mut plugins, id));
     }
 
     fn policy(&self, id: &PluginId) -> Policy {

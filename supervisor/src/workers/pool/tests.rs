@@ -1,4 +1,5 @@
 use super::*;
+use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
 use crate::workers::cause::KillReason;
 use crate::workers::quarantine::Quarantine;
@@ -18,7 +19,7 @@ pub(super) fn spec(id: &str) -> PluginSpec {
         code_path: PathBuf::new(),
         code: Arc::new(SealedCode::copy(&mut &b"code"[..], 4).unwrap()),
         data_dir: None,
-        settings: "{}".to_owned(),
+        settings: Handed::default(),
         grants: Grants::default(),
         not_granted: Vec::new(),
         limits: Limits::default(),

@@ -1,0 +1,314 @@
+//! What the user sets for a plugin: `state/settings/<id>.json` for an installed
+//! one, `state/settings/dev/<id>.json` for one under development.
+//!
+//! Some of it is secret. Nothing here shows values when it is printed for
+//! debugging, and whoever shows them to people asks [`SettingSpec::secret`] first.
+
+use super::files::{FileError, open_dir, read_regular};
+use super::manifest::{ParamType, SettingSpec};
+use crate::home::{HomeError, private_dir, write_atomic};
+use midimon_shared::PluginId;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Longest value, in bytes.
+pub const MAX_VALUE: usize = 4096;
+/// Most bytes of all values as a plugin gets them: they travel in one frame with other things.
+pub const MAX_BYTES: usize = 32 * 1024;
+
+/// Whose settings these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// An installed plugin.
+    Installed,
+    /// A plugin of `[plugins] dir`; one of the same id that is installed has others.
+    Dev,
+}
+
+/// Why settings cannot be used or changed. No message has a value in it.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum SettingsError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: FileError },
+    #[error("{}: is not a JSON object; remove it and set the values again with `midimon plugin config set`", path.display())]
+    NotJson { path: PathBuf },
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("it needs {}: `midimon plugin config set {id} {} VALUE`", names.join(", "), names[0])]
+    Required { id: PluginId, names: Vec<String> },
+    #[error("there is no setting '{name}'; {}", if known.is_empty() { "this plugin has none".to_owned() } else { format!("there are: {known}") })]
+    Unknown { name: String, known: String },
+    #[error("'{name}' must be {wanted}")]
+    Type { name: String, wanted: &'static str },
+    #[error("'{name}' is over {MAX_VALUE} bytes")]
+    TooLong { name: String },
+    #[error("all settings together are over {MAX_BYTES} bytes")]
+    TooMany,
+    #[error(
+        "'{name}' is set to what this version of the plugin does not take; set it again: `midimon plugin config set {id} {name} VALUE`"
+    )]
+    Stale { id: PluginId, name: String },
+}
+
+/// The values of one plugin.
+#[derive(Clone, PartialEq)]
+pub struct Settings {
+    id: PluginId,
+    dir: PathBuf,
+    values: Map<String, Value>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Settings").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Settings as a plugin gets them, a JSON object. Shows nothing of them when printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Handed(String);
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Handed({} bytes)", self.0.len())
+    }
+}
+
+impl Handed {
+    /// The JSON text, to be given to the plugin and to nobody else.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        if self.0.is_empty() { "{}" } else { &self.0 }
+    }
+}
+
+impl Settings {
+    /// Reads a plugin's settings below `settings_dir`; there may be none.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn load(settings_dir: &Path, owner: Owner, id: &PluginId) -> Result<Self, SettingsError> {
+        let dir = match owner {
+            Owner::Installed => settings_dir.to_owned(),
+            Owner::Dev => settings_dir.join("dev"),
+        };
+        let mut settings = Self { id: id.clone(), dir, values: Map::new() };
+        let path = settings.path();
+        let bytes = match open_dir(&settings.dir) {
+            Ok(dir) => read_regular(dir, &file_name(id), 2 * MAX_BYTES as u64),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileError::Missing),
+            Err(error) => Err(error.into()),
+        };
+        match bytes {
+            Ok(bytes) => {
+                settings.values = serde_json::from_slice(&bytes).map_err(|_| SettingsError::NotJson { path })?;
+                Ok(settings)
+            }
+            Err(FileError::Missing) => Ok(settings),
+            Err(source) => Err(SettingsError::File { path, source }),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(file_name(&self.id))
+    }
+
+    /// Writes them, for us alone.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self) -> Result<(), SettingsError> {
+        if let Some(parent) = self.dir.parent() {
+            private_dir(parent)?;
+        }
+        private_dir(&self.dir)?;
+        let path = self.path();
+        let text = serde_json::to_vec_pretty(&self.values).unwrap_or_default(); // cannot fail: keys are texts
+        write_atomic(&path, &text, 0o600).map_err(|source| SettingsError::Write { path, source })
+    }
+
+    /// The value of a setting, where the user set one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// Sets a value from its text.
+    ///
+    /// # Errors
+    /// The plugin has no such setting, it is of another type, or it is too long.
+    pub fn set(&mut self, specs: &[SettingSpec], name: &str, text: &str) -> Result<(), SettingsError> {
+        let spec = find(specs, name)?;
+        if text.len() > MAX_VALUE {
+            return Err(SettingsError::TooLong { name: name.to_owned() });
+        }
+        let (value, wanted) = match spec.ty {
+            ParamType::String => (Some(Value::from(text)), "a text"),
+            ParamType::Integer => (text.parse::<i64>().ok().map(Value::from), "a whole number"),
+            ParamType::Number => {
+                (text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Value::Number), "a number")
+            }
+            ParamType::Boolean => (text.parse::<bool>().ok().map(Value::Bool), "true or false"),
+            // cannot be in a manifest
+            ParamType::Table => (None, "a table, which cannot be set here"),
+        };
+        let value = value.ok_or_else(|| SettingsError::Type { name: name.to_owned(), wanted })?;
+        self.values.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Forgets a value; false when there was none.
+    ///
+    /// # Errors
+    /// The plugin has no such setting and no value is left from one.
+    pub fn unset(&mut self, specs: &[SettingSpec], name: &str) -> Result<bool, SettingsError> {
+        let was_set = self.values.remove(name).is_some();
+        if !was_set {
+            find(specs, name)?;
+        }
+        Ok(was_set)
+    }
+
+    /// What the plugin gets: what `typed` says (targets the user typed), else what is set, else
+    /// the default. Values of settings it does not have any more are left out.
+    ///
+    /// # Errors
+    /// A required one is missing, one is of the wrong type, or they are too long together.
+    pub fn handed<'t>(
+        &self,
+        specs: &[SettingSpec],
+        typed: impl IntoIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<Handed, SettingsError> {
+        let mut handed = Map::new();
+        for spec in specs {
+            match self.values.get(&spec.name).or(spec.default.as_ref()) {
+                Some(value) if spec.ty.accepts(value) => {
+                    handed.insert(spec.name.clone(), value.clone());
+                }
+                Some(_) => return Err(SettingsError::Stale { id: self.id.clone(), name: spec.name.clone() }),
+                None => {}
+            }
+        }
+        handed.extend(typed.into_iter().map(|(name, target)| (name.to_owned(), Value::from(target))));
+        let missing = specs.iter().filter(|spec| spec.required && !handed.contains_key(&spec.name));
+        let names: Vec<String> = missing.map(|spec| spec.name.clone()).collect();
+        if !names.is_empty() {
+            return Err(SettingsError::Required { id: self.id.clone(), names });
+        }
+        let text = Value::Object(handed).to_string();
+        if text.len() > MAX_BYTES { Err(SettingsError::TooMany) } else { Ok(Handed(text)) }
+    }
+}
+
+fn file_name(id: &PluginId) -> String {
+    format!("{id}.json")
+}
+
+fn find<'s>(specs: &'s [SettingSpec], name: &str) -> Result<&'s SettingSpec, SettingsError> {
+    specs.iter().find(|spec| spec.name == name).ok_or_else(|| SettingsError::Unknown {
+        name: name.chars().take(80).collect(),
+        known: specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn specs() -> Vec<SettingSpec> {
+        let spec = |name: &str, ty| SettingSpec {
+            name: name.into(),
+            ty,
+            secret: false,
+            required: false,
+            default: None,
+            description: String::new(),
+        };
+        vec![
+            SettingSpec { required: true, secret: true, ..spec("token", ParamType::String) },
+            SettingSpec { default: Some(Value::from(7)), ..spec("port", ParamType::Integer) },
+            spec("rate", ParamType::Number),
+            spec("loud", ParamType::Boolean),
+        ]
+    }
+
+    fn settings(dir: &Path) -> Settings {
+        Settings::load(dir, Owner::Installed, &"obs".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_set_is_handed_over_typed_with_the_defaults_and_what_was_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings");
+        let mut set = settings(&path);
+        for (name, text) in [("token", "s3cret"), ("rate", "0.5"), ("loud", "true")] {
+            set.set(&specs(), name, text).unwrap();
+        }
+        set.save().unwrap();
+        assert_eq!(std::fs::metadata(path.join("obs.json")).unwrap().permissions().mode() & 0o777, 0o600);
+        let read = settings(&path);
+        assert_eq!(read, set);
+        let handed = read.handed(&specs(), [("address", "h:1")]).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(handed.json()).unwrap(),
+            serde_json::json!({"token": "s3cret", "port": 7, "rate": 0.5, "loud": true, "address": "h:1"})
+        );
+        // nobody else's
+        let dev = Settings::load(&path, Owner::Dev, &"obs".parse().unwrap()).unwrap();
+        assert_eq!(dev.get("token"), None);
+    }
+
+    #[test]
+    fn no_value_is_shown_by_accident() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut set = settings(dir.path());
+        set.set(&specs(), "token", "s3cret").unwrap();
+        let handed = set.handed(&specs(), []).unwrap();
+        assert!(handed.json().contains("s3cret"));
+        assert!(!format!("{set:?} {handed:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_is_missing_unknown_or_of_another_type_is_named_without_its_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut set = settings(dir.path());
+        let missing = set.handed(&specs(), []).unwrap_err().to_string();
+        assert!(missing.contains("needs token: `midimon plugin config set obs token"), "{missing}");
+        let told = set.set(&specs(), "colour", "red").unwrap_err().to_string();
+        assert!(told.contains("token, port, rate, loud"), "{told}");
+        for (name, text) in [("port", "s3cret"), ("port", "1.5"), ("rate", "NaN"), ("loud", "yes")] {
+            let told = set.set(&specs(), name, text).unwrap_err().to_string();
+            assert!(told.contains("must be") && !told.contains(text), "{told}");
+        }
+        assert!(matches!(set.set(&specs(), "token", &"x".repeat(5000)), Err(SettingsError::TooLong { .. })));
+        // an update changed the type
+        set.set(&specs(), "token", "s3cret").unwrap();
+        set.set(&specs(), "loud", "true").unwrap();
+        let mut changed = specs();
+        changed[3].ty = ParamType::Integer;
+        assert!(matches!(set.handed(&changed, []), Err(SettingsError::Stale { .. })));
+        // or removed it
+        changed.truncate(2);
+        assert_eq!(set.handed(&changed, []).unwrap().json(), r#"{"token":"s3cret","port":7}"#);
+        assert!(set.unset(&changed, "loud").unwrap());
+        assert!(set.unset(&changed, "loud").is_err());
+        assert!(!set.unset(&changed, "port").unwrap());
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_nothing_of_it_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["{\"token\": \"s3cret\"", "[\"s3cret\"]", "\"s3cret\""] {
+            std::fs::write(dir.path().join("obs.json"), text).unwrap();
+            let told = Settings::load(dir.path(), Owner::Installed, &"obs".parse().unwrap()).unwrap_err();
+            let told = format!("{told} {told:?}");
+            assert!(told.contains("obs.json") && !told.contains("s3cret"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which installed plugins can be started, and with what.
+
+use super::{Installed, Store, StoreError, VersionError, VersionFiles};
+use crate::plugins::discover::{BadPlugin, BadPluginCause, Discovered, Scan, Source};
+use crate::plugins::grants::ConsentFault;
+use crate::plugins::settings::{Handed, Owner, Settings};
+use crate::plugins::trust::{Standing, TrustError};
+use crate::plugins::{Grants, Manifest, SealedCode, TrustStore};
+use std::sync::Arc;
+
+/// An installed plugin's files, and what the user lets it do and set for it.
+#[derive(Debug)]
+pub struct InstalledSource {
+    files: VersionFiles,
+    /// What it may do.
+    pub grants: Grants,
+    /// What it is given when it starts.
+    pub settings: Handed,
+}
+
+impl InstalledSource {
+    /// Its code, sealed and compared with the record.
+    ///
+    /// # Errors
+    /// A file was changed after it was installed.
+    pub fn code(&self, manifest: &Manifest) -> Result<SealedCode, VersionError> {
+        self.files.code(manifest)
+    }
+}
+
+impl Store {
+    /// Every installed plugin that is enabled: to be started, or why it cannot be.
+    ///
+    /// # Errors
+    /// The store itself cannot be read; one bad plugin hides no other.
+    pub fn discover(&self) -> Result<Scan, StoreError> {
+        let mut scan = Scan::default();
+        let records = self.list()?;
+        // once for all of them; read anew each time, so that what is revoked counts at once
+        let trust = if records.is_empty() { Ok(TrustStore::default()) } else { TrustStore::load(&self.home) };
+        for record in records {
+            let (id, found) = match record {
+                Ok(record) if !record.enabled && record.disabled_reason.is_none() => continue,
+                Ok(record) => (record.id.clone(), self.one(&record, &trust)),
+                Err(bad) => (bad.id.clone(), Err(StoreError::from(bad).into())),
+            };
+            match found {
+                Ok(plugin) => scan.plugins.push(plugin),
+                Err(cause) => scan.bad.push(BadPlugin { path: self.path(&id), id: Some(id), cause }),
+            }
+        }
+        Ok(scan)
+    }
+
+    fn one(&self, record: &Installed, trust: &Result<TrustStore, TrustError>) -> Result<Discovered, BadPluginCause> {
+        if let Some(key) = &record.publisher {
+            let trust = trust.as_ref().map_err(|error| BadPluginCause::Trust(error.to_string()))?;
+            if let Standing::Revoked(entry) = trust.standing(key) {
+                return Err(BadPluginCause::Revoked { name: entry.name.to_string(), fingerprint: key.fingerprint() });
+            }
+        }
+        if let (false, Some(reason)) = (record.enabled, &record.disabled_reason) {
+            return Err(BadPluginCause::Disabled { id: record.id.clone(), reason: reason.clone() });
+        }
+        let files = self.current_files(record).map_err(StoreError::from)?;
+        let manifest = files.manifest().map_err(StoreError::from)?;
+        let grants = self.grants(&record.id)?.ok_or(ConsentFault::NoGrants)?;
+        let effective = grants.effective(&manifest, record.publisher.as_ref())?;
+        let answers = manifest.asks.iter().filter_map(|ask| {
+            let target = grants.answer(ask)?.capability.as_ref()?.target.as_deref()?;
+            Some((ask.setting.as_deref()?, target))
+        });
+        let settings = Settings::load(&self.home.settings_dir(), Owner::Installed, &record.id)?;
+        let settings = settings.handed(&manifest.settings, answers)?;
+        let dir = files.path().to_owned();
+        let source = Source::Installed(Arc::new(InstalledSource { files, grants: effective, settings }));
+        Ok(Discovered { manifest, dir, source })
+    }
+}
