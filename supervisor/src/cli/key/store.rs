@@ -1,13 +1,15 @@
 //! `key list`, `trust`, `revoke` and `show`.
 
 use crate::cli::output::{Colour, Look};
-use crate::cli::safe_text::safe_text;
+use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::{CliError, Context};
 use crate::plugins::minisign::{Fingerprint, PublicKey};
+use crate::plugins::store::{Store, StoreError};
 use crate::plugins::trust::{Entry, How, PublisherName, Standing, TrustError, TrustStore};
 use crate::timestamp::Timestamp;
 use clap::Args;
+use midimon_shared::PluginId;
 use serde::Serialize;
 
 impl From<TrustError> for CliError {
@@ -216,12 +218,32 @@ impl Revoke {
                 .cloned()
                 .map_err(|error| CliError::Failed(error.to_string()))
         })?;
-        context.out.print(&format!(
-            "revoked: {}\nfingerprint  {}\n",
-            safe_text(entry.name.as_str()),
-            entry.key.fingerprint()
-        ))
+        let mut text =
+            format!("revoked: {}\nfingerprint  {}\n", safe_text(entry.name.as_str()), entry.key.fingerprint());
+        // from here on nothing of the key is started; what was is disabled, with the reason
+        let disabled = disable(context, &entry).map_err(|error| {
+            CliError::Failed(format!("the key is revoked, but its plugins could not be disabled: {error}"))
+        })?;
+        if !disabled.is_empty() {
+            let ids: Vec<&str> = disabled.iter().map(PluginId::as_str).collect();
+            text += &format!("disabled     {}\n", ids.join(", "));
+        }
+        context.out.print(&text)
     }
+}
+
+/// Disables every installed plugin of a key.
+fn disable(context: &Context, entry: &Entry) -> Result<Vec<PluginId>, StoreError> {
+    let store = Store::open(&context.home);
+    let locked = store.lock(|pid| {
+        let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        eprintln!("waiting for another midimon command{who} to finish");
+    })?;
+    for bad in locked.list()?.into_iter().filter_map(Result::err) {
+        eprintln!("cannot say whose plugin this is: {}", safe_lines(&bad.to_string()));
+    }
+    let reason = format!("the key of its publisher, '{}', was revoked", entry.name);
+    locked.disable_publisher(&entry.key, &reason)
 }
 
 impl Show {
