@@ -161,7 +161,9 @@ fn e084_names_that_lead_out_and_files_that_are_none_are_refused() {
         attacked(&bed, &[good[0], good[1], good[2], (name, b"x")], expected);
     }
     let mut link = archive(&good);
-    let at = link.windows(5).rposition(|window| window == b"data\0").expect("its header");
+    // its last block but two is the file's content, the one before is its header
+    let at = link.len() - 4 * 512;
+    assert!(link[at..].starts_with(b"data\0"));
     (link[at + 156], link[at + 157]) = (b'2', b'/');
     // the checksum, a sum of bytes in octal
     let sum: u32 =
@@ -249,4 +251,37 @@ fn e101_e102_texts_that_move_the_cursor_or_have_no_end_are_refused() {
     }
     let long = format!("description = \"{}\"\n", "x".repeat(501));
     attacked(&bed, &[(FILE_NAME, &manifest(&long, &FILES)), module, data], "is over 500 characters");
+}
+
+#[test]
+fn e088_a_signed_package_passes_with_its_key_until_a_byte_of_it_changes() {
+    let bed = Bed::new();
+    let (package, key) = (pack(&bed, "notes"), bed.path("publisher"));
+    done(&bed, &["key", "generate", "-o", shown(&key), "--no-password"]);
+    let (secret, public) = (bed.path("publisher.key"), bed.path("publisher.pub"));
+    let text = done(&bed, &["plugin", "sign", &package, "--key", shown(&secret)]);
+    assert!(text.contains("signed     notes 0.1.0"), "{text}");
+    let verify = ["plugin", "verify", &package, "--key", shown(&public)];
+    let text = done(&bed, &verify);
+    assert!(text.contains("“midimon plugin notes 0.1.0”, signed too") && !text.contains("FAILED"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&done(&bed, &[&verify[..], &["--json"]].concat())).expect("JSON");
+    assert_eq!((&json["ok"], &json["id"], &json["version"]), (&true.into(), &"notes".into(), &"0.1.0".into()));
+
+    // another key, and a key nobody named
+    done(&bed, &["key", "generate", "-o", shown(&bed.path("stranger")), "--no-password"]);
+    let stranger = bed.path("stranger.pub");
+    let text = refused(&bed, &["plugin", "verify", &package, "--key", shown(&stranger)]);
+    assert!(text.contains("nothing was unpacked"), "{text}");
+    assert!(refused(&bed, &["plugin", "verify", &package]).contains("give it with --key"));
+
+    let mut bytes = fs::read(&package).expect("the package");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&package, bytes).expect("the package");
+    let text = refused(&bed, &verify);
+    assert!(text.contains("FAILED  signature") && !text.contains("archive"), "{text}");
+    // and nobody's name is put under what would be refused
+    let text = refused(&bed, &["plugin", "sign", &package, "--key", shown(&secret)]);
+    assert!(text.contains("its compressed data are damaged") || text.contains("SHA-256"), "{text}");
 }
