@@ -1,7 +1,7 @@
 //! `midimon plugin`: one file a command.
 
 mod config;
-pub(super) mod daemon;
+mod daemon;
 mod data;
 mod grants;
 mod info;
@@ -9,6 +9,7 @@ mod life;
 mod list;
 mod package;
 mod remove;
+mod search;
 mod sign;
 mod verify;
 
@@ -30,6 +31,8 @@ enum Command {
     Sign(sign::Sign),
     /// Check a package and explain every check
     Verify(verify::Verify),
+    /// Find plugins in the indexes you added
+    Search(search::Search),
     /// List the plugins: installed ones, and what runs
     List(list::List),
     /// Show everything about an installed plugin: publisher, versions, grants, settings
@@ -58,6 +61,7 @@ impl Plugin {
             Command::Pack(command) => command.execute(context),
             Command::Sign(command) => command.execute(context),
             Command::Verify(command) => command.execute(context),
+            Command::Search(command) => command.execute(context),
             Command::List(command) => command.execute(context),
             Command::Info(command) => command.execute(context),
             Command::Enable(command) => command.execute(context),
