@@ -1,6 +1,7 @@
 //! `key list`, `trust`, `revoke` and `show`.
 
 use crate::cli::output::{Colour, Look};
+use crate::cli::plugin::daemon::tell;
 use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::{CliError, Context};
@@ -228,7 +229,17 @@ impl Revoke {
             let ids: Vec<&str> = disabled.iter().map(PluginId::as_str).collect();
             text += &format!("disabled     {}\n", ids.join(", "));
         }
-        context.out.print(&text)
+        context.out.print(&text)?;
+        // also when none was disabled now: an earlier command may have ended before it told the daemon
+        let report = tell(context).map_err(|error| {
+            CliError::Failed(format!(
+                "the key is revoked, but the running daemon could not be told: {error}; `midimon stop` stops its plugins"
+            ))
+        })?;
+        if report.is_some_and(|report| !report.in_effect) {
+            context.out.line("the daemon is still compiling a plugin; `midimon status` says when that is over")?;
+        }
+        Ok(())
     }
 }
 

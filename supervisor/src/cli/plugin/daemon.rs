@@ -31,7 +31,7 @@ pub(super) fn record(store: &Store, id: &PluginId) -> Result<Installed, CliError
 
 /// Tells a running daemon that plugins have changed, and waits until that is in effect;
 /// `None` when none runs.
-pub(super) fn tell(context: &Context) -> Result<Option<PluginsReport>, CliError> {
+pub(in crate::cli) fn tell(context: &Context) -> Result<Option<PluginsReport>, CliError> {
     let mut client = match context.connect() {
         Ok(client) => client,
         Err(CliError::Client(ClientError::NoDaemon)) => return Ok(None),

@@ -1,7 +1,7 @@
 //! `midimon plugin`: one file a command.
 
 mod config;
-mod daemon;
+pub(super) mod daemon;
 mod data;
 mod grants;
 mod info;
