@@ -7,6 +7,7 @@ mod in_process;
 mod memory;
 mod million;
 mod one_way;
+mod packages;
 mod reload;
 mod round_trip;
 mod sandbox;
@@ -21,7 +22,7 @@ use midimon_shared::Limits;
 pub type Measure = fn(Effort) -> Result<Vec<Bar>>;
 
 /// All groups, by the name `--only` takes.
-pub const GROUPS: [(&str, Measure); 13] = [
+pub const GROUPS: [(&str, Measure); 14] = [
     ("one-way", one_way::measure),
     ("round-trip", round_trip::measure),
     ("sandbox", sandbox::measure),
@@ -34,6 +35,7 @@ pub const GROUPS: [(&str, Measure); 13] = [
     ("reload", reload::measure),
     ("million", million::measure),
     ("crowd", crowd::measure),
+    ("packages", packages::measure),
     ("in-process", in_process::measure),
 ];
 

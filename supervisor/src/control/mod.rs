@@ -17,7 +17,7 @@ use crate::monitor::Monitor;
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
 use model::{ModeReport, PluginsReport, Ports, ReloadReport, Status};
-use protocol::{ModeTarget, Refusal};
+use protocol::{ModeTarget, Params, Refusal};
 
 /// The daemon as the control socket sees it.
 ///
@@ -51,6 +51,13 @@ pub trait Daemon: Send + Sync + 'static {
     /// # Errors
     /// The daemon is stopping.
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal>;
+
+    /// Calls an action of a plugin and waits for its answer, at most as long as the
+    /// plugin's deadline.
+    ///
+    /// # Errors
+    /// [`protocol::ErrorCode::NotFound`], or why there is no answer.
+    fn call_plugin(&self, id: &PluginId, action: String, params: Params) -> Result<String, Refusal>;
 
     /// Releases all keys and notes and silences every output.
     fn panic(&self);

@@ -35,6 +35,9 @@ impl Hello {
     }
 }
 
+/// Parameters of a plugin's action, by name.
+pub type Params = serde_json::Map<String, serde_json::Value>;
+
 /// What a client can ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
@@ -58,6 +61,15 @@ pub enum Request {
     /// Installed plugins, their grants or settings have changed; a
     /// [`super::model::PluginsReport`] when that is in effect.
     PluginsChanged,
+    /// Calls an action of a plugin; its answer, a text.
+    PluginCall {
+        /// Which plugin.
+        id: PluginId,
+        /// The action, as mappings name it.
+        action: String,
+        /// The action's parameters.
+        params: Params,
+    },
     /// Releases everything; null.
     Panic,
     /// Stops the daemon; null, then the connection ends.
@@ -78,7 +90,10 @@ impl Request {
     /// Whether its answer may take long.
     #[must_use]
     pub const fn is_slow(&self) -> bool {
-        matches!(self, Self::Reload | Self::PluginsChanged | Self::WorkerRestart { .. } | Self::Ports)
+        matches!(
+            self,
+            Self::Reload | Self::PluginsChanged | Self::PluginCall { .. } | Self::WorkerRestart { .. } | Self::Ports
+        )
     }
 }
 

@@ -64,6 +64,11 @@ impl Daemon for Fake {
         Ok(PluginsReport { in_effect: true, problems: Vec::new() })
     }
 
+    fn call_plugin(&self, id: &PluginId, action: String, params: Params) -> Result<String, Refusal> {
+        self.worker(id)?;
+        Ok(format!("{action} {}", serde_json::Value::from(params)))
+    }
+
     fn panic(&self) {
         self.panics.fetch_add(1, Ordering::SeqCst);
     }

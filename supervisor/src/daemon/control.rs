@@ -5,7 +5,7 @@ use super::router::Notice;
 use crate::action::ExecutorStatus;
 use crate::control::Daemon;
 use crate::control::model::{EngineCounts, ModeReport, PluginsReport, PortStatus, Ports, ReloadReport, Status};
-use crate::control::protocol::{ErrorCode, ModeTarget, Refusal};
+use crate::control::protocol::{ErrorCode, ModeTarget, Params, Refusal};
 use crate::mapping::types::{Effect, Input};
 use crate::midi::output::OutputStatus;
 use crate::midi::ports;
@@ -16,14 +16,10 @@ use midimon_shared::PluginId;
 use midimon_shared::context::TriggerStamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long `midimon reload` waits for plugins that have to be compiled.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long plugins that were disabled or removed may take to end: they get 2 s, the rest is quick.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-const STOP_POLL: Duration = Duration::from_millis(10);
 
 impl Daemon for Running {
     fn status(&self) -> Status {
@@ -87,8 +83,15 @@ impl Daemon for Running {
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
         self.manager.store_changed();
         self.plugins.ask();
-        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE)) && self.wait_stopped();
+        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE));
         Ok(PluginsReport { in_effect, problems: self.plugin_problems() })
+    }
+
+    fn call_plugin(&self, id: &PluginId, action: String, mut params: Params) -> Result<String, Refusal> {
+        self.worker(id)?;
+        params.insert("action".to_owned(), action.into());
+        let answer = self.manager.execute_plugin(id.as_str(), params.into(), None);
+        answer.map(|answer| answer.text).map_err(|error| Refusal::new(ErrorCode::Failed, error.to_string()))
     }
 
     fn panic(&self) {
@@ -133,23 +136,6 @@ impl Daemon for Running {
 }
 
 impl Running {
-    /// Waits until what is not to run any more has ended: whoever removes a plugin removes
-    /// its data next.
-    fn wait_stopped(&self) -> bool {
-        let deadline = Instant::now() + STOP_PATIENCE;
-        loop {
-            let there = self.manager.list();
-            let is_stopping = |worker: &WorkerStatus| worker.pid.is_some() && !there.contains(&worker.id);
-            if !self.manager.status().iter().any(is_stopping) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(STOP_POLL);
-        }
-    }
-
     fn no_such_plugin(&self, id: &PluginId, known: &[String]) -> String {
         let Loading { compiling, waiting } = self.manager.loading();
         if compiling.iter().chain(&waiting).any(|loading| loading == id) {

@@ -289,11 +289,15 @@ impl Running {
             Err(refusal) if self.config.is_loaded() => {
                 tracing::error!("{refusal}\nthe configuration before stays in force");
             }
-            Err(_) if !self.config.path().exists() => tracing::warn!(
-                "there is no configuration {}: MIDI comes in, but nothing is mapped and no plugin runs; \
-                 it counts as soon as it is saved there",
-                self.config.path().display()
-            ),
+            Err(_) if !self.config.path().exists() => {
+                tracing::warn!(
+                    "there is no configuration {}: MIDI comes in and installed plugins run, but nothing is mapped; \
+                     it counts as soon as it is saved there",
+                    self.config.path().display()
+                );
+                // nobody has said anything against them
+                self.plugins.ask();
+            }
             Err(refusal) => tracing::error!("{refusal}\nuntil that is corrected nothing is mapped and no plugin runs"),
         }
     }

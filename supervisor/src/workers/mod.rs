@@ -30,5 +30,6 @@ pub mod spawner;
 pub mod spec;
 pub mod status;
 pub mod trial;
+pub mod tryout;
 pub mod violations;
 pub mod waker;

@@ -57,6 +57,9 @@ impl Prepared {
     pub fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest
             && self.grants == other.grants
+            // another version can have the same code
+            && self.spec.version == other.spec.version
+            && self.spec.name == other.spec.name
             && self.spec.limits == other.spec.limits
             && self.spec.settings == other.spec.settings
             && self.spec.kind == other.spec.kind

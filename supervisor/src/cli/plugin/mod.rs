@@ -1,15 +1,16 @@
 //! `midimon plugin`: one file a command.
 
+mod call;
 mod config;
 pub(super) mod daemon;
 mod data;
 mod grants;
 mod info;
+mod install;
 mod life;
 mod list;
 mod package;
 mod remove;
-mod search;
 mod sign;
 mod verify;
 
@@ -31,8 +32,10 @@ enum Command {
     Sign(sign::Sign),
     /// Check a package and explain every check
     Verify(verify::Verify),
-    /// Find plugins in the indexes you added
-    Search(search::Search),
+    /// Install a plugin: see who signed it and what it may do, agree, done
+    Install(install::Install),
+    /// Install another version of a plugin
+    Update(install::Update),
     /// List the plugins: installed ones, and what runs
     List(list::List),
     /// Show everything about an installed plugin: publisher, versions, grants, settings
@@ -51,6 +54,8 @@ enum Command {
     Revoke(grants::Revoke),
     /// Show or change a plugin's settings
     Config(config::Config),
+    /// Call an action of a running plugin
+    Call(call::Call),
     /// Show how much a plugin keeps in its data directory, or delete it
     Data(data::Data),
 }
@@ -61,7 +66,6 @@ impl Plugin {
             Command::Pack(command) => command.execute(context),
             Command::Sign(command) => command.execute(context),
             Command::Verify(command) => command.execute(context),
-            Command::Search(command) => command.execute(context),
             Command::List(command) => command.execute(context),
             Command::Info(command) => command.execute(context),
             Command::Enable(command) => command.execute(context),
@@ -71,7 +75,10 @@ impl Plugin {
             Command::Grant(command) => command.execute(context),
             Command::Revoke(command) => command.execute(context),
             Command::Config(command) => command.execute(context),
+            Command::Call(command) => command.execute(context),
             Command::Data(command) => command.execute(context),
+            Command::Install(command) => command.execute(context),
+            Command::Update(command) => command.execute(context),
         }
     }
 }

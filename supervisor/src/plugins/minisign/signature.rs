@@ -106,6 +106,8 @@ pub struct Signature {
     trusted_comment: TrustedComment,
     /// Of `of_file` and the trusted comment.
     of_all: [u8; 64],
+    /// The key that the untrusted comment names.
+    claimed_key: Option<PublicKey>,
 }
 
 impl Signature {
@@ -115,7 +117,7 @@ impl Signature {
     /// See [`SignatureError`].
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let [untrusted, signature, trusted, of_all] = lines(text)?;
-        after(untrusted, 1, UNTRUSTED)?;
+        let untrusted = after(untrusted, 1, UNTRUSTED)?;
         let signature = decode::<{ 2 + 8 + 64 }>(signature, 2)?;
         let trusted = after(trusted, 3, TRUSTED)?;
         let of_all = *decode::<64>(of_all, 4)?;
@@ -127,7 +129,9 @@ impl Signature {
         }
         let (key_id, of_file) = split(rest);
         let trusted_comment = TrustedComment::new(trusted).map_err(FormatError::from)?;
-        Ok(Self { key_id, of_file: split(of_file).0, trusted_comment, of_all })
+        let claimed_key = untrusted.rsplit(' ').next().and_then(|word| word.parse().ok());
+        let claimed_key = claimed_key.filter(|key: &PublicKey| key.key_id() == key_id);
+        Ok(Self { key_id, of_file: split(of_file).0, trusted_comment, of_all, claimed_key })
     }
 
     /// Reads a `.minisig` file that the user named.
@@ -144,7 +148,15 @@ impl Signature {
     pub fn sign(secret: &SecretKey, hash: &Blake2b512Digest, trusted_comment: TrustedComment) -> Self {
         let of_file = secret.sign(&hash.0);
         let of_all = secret.sign(&[&of_file[..], trusted_comment.0.as_bytes()].concat());
-        Self { key_id: secret.key_id(), of_file, trusted_comment, of_all }
+        Self { key_id: secret.key_id(), of_file, trusted_comment, of_all, claimed_key: Some(secret.public()) }
+    }
+
+    /// The public key that its untrusted comment names, so that a key which is seen for
+    /// the first time can be shown. Anybody can write anything there: whoever puts another
+    /// key there has to have made the signature with it, and shows another fingerprint.
+    #[must_use]
+    pub const fn claimed_key(&self) -> Option<&PublicKey> {
+        self.claimed_key.as_ref()
     }
 
     /// The id of the key it says it was made with, as minisign prints it;
@@ -177,7 +189,8 @@ impl Signature {
     #[must_use]
     pub fn to_text(&self) -> String {
         let signature = encode([&PREHASHED[..], &self.key_id, &self.of_file].concat());
-        let untrusted = comment_line(&format!("signature made by midimon with key {}", self.claimed_key_id_hex()));
+        let key = self.claimed_key.map_or_else(|| self.claimed_key_id_hex(), |key| key.to_string());
+        let untrusted = comment_line(&format!("signature made by midimon with the key {key}"));
         format!("{untrusted}{signature}\n{TRUSTED}{}\n{}\n", self.trusted_comment, encode(self.of_all.to_vec()))
     }
 }

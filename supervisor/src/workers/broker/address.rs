@@ -37,6 +37,12 @@ pub fn check(granted: &Host, address: IpAddr) -> Result<(), Forbidden> {
 
 const LOOPBACK: &str = "a loopback address";
 
+/// Whether it is an ordinary address of the internet.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    special(address).is_none()
+}
+
 /// What kind of address it is, where it is not an ordinary public one.
 fn special(address: IpAddr) -> Option<&'static str> {
     match address {

@@ -6,13 +6,13 @@
 //! the answer. What is done with keys, MIDI outputs and the desktop is done by
 //! whoever gave [`effects::Effects`].
 
-mod address;
+pub(crate) mod address;
 pub mod allowance;
 mod connect;
 mod datagram;
 pub mod desk;
 pub mod effects;
-mod endpoint;
+pub(crate) mod endpoint;
 mod held;
 mod jobs;
 mod midi;

@@ -9,6 +9,7 @@ use crate::plugins::discover::{BadPlugin, Discovered, Scan, Source, scan};
 use crate::plugins::store::Store;
 use crate::workers::pool::Request;
 use crate::workers::prepare::{PrepareError, Prepared};
+use crate::workers::spec::PluginSpec;
 use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::PluginId;
 use std::collections::HashMap;
@@ -177,6 +178,18 @@ impl PluginManager {
     pub fn load_plugin(&self, id: &str) -> Result<(), LoadError> {
         let id: PluginId = id.parse()?;
         while let Err(Outdated) = self.load_once(&id)? {}
+        self.wait_ready(&id)
+    }
+
+    /// Runs code that is in memory, in no directory of plugins, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn load_spec(&self, spec: PluginSpec) -> Result<(), LoadError> {
+        let id = spec.id.clone();
+        let lane = self.lane(&id);
+        lane.set_limits(&spec.limits);
+        self.requests.send(Request::Install { spec: Box::new(spec), lane });
         self.wait_ready(&id)
     }
 

@@ -1,0 +1,250 @@
+//! `plugin install` and `plugin update`: verify, show, ask, install.
+
+mod dialogue;
+mod flags;
+mod interrupt;
+mod report;
+mod screen;
+mod terminal;
+
+use crate::cli::output::{Look, coloured_stderr};
+use crate::cli::plugin::daemon::{failed, lock};
+use crate::cli::{CliError, Context};
+use crate::home::Home;
+use crate::mapping::config::load_file;
+use crate::plugins::grants::GrantFile;
+use crate::plugins::install::plan::Signer;
+use crate::plugins::install::{Allow, Local, Plan, Source, Stopped, Workshop, look};
+use crate::plugins::minisign::PublicKey;
+use crate::plugins::package::Contents;
+use crate::plugins::store::{Installed, Store};
+use crate::plugins::trust::{How, PublisherName, TrustError, TrustRefusal, TrustStore};
+use crate::timestamp::Timestamp;
+use clap::Args;
+use dialogue::{Answers, converse, proposed_key_name};
+use flags::Flags;
+use interrupt::Watcher;
+use midimon_shared::spawn::MissingLayers;
+use midimon_shared::{Limits, PluginId};
+use report::Report;
+use std::path::PathBuf;
+use terminal::Terminal;
+
+/// `midimon plugin install`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+You are shown who signed it and what it may do, and asked. Where nobody can be asked, everything it
+asks for must be named with --grant or --deny, and --yes says that you agree.
+
+Examples:
+  midimon plugin install notes-1.0.0.mmp
+  midimon plugin install notes-1.0.0.mmp --key notes.pub --grant filesystem --yes
+  midimon plugin install notes-1.0.0.mmp --dry-run      show it, and change nothing
+  midimon plugin install ./my-plugin --allow-unsigned   a directory with plugin.toml")]
+pub struct Install {
+    /// The package, with its signature FILE.minisig beside it; or a directory
+    #[arg(value_name = "FILE|DIR")]
+    what: PathBuf,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// `midimon plugin update`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An update must be signed with the key of the installed version and have a higher version number.
+What it asks for beyond what you agreed to is shown and asked; until you agree, the version you have
+stays.
+
+Example:
+  midimon plugin update notes notes-1.1.0.mmp")]
+pub struct Update {
+    /// The plugin's id
+    name: PluginId,
+    /// The package, with its signature FILE.minisig beside it; or a directory
+    #[arg(value_name = "FILE|DIR")]
+    file: PathBuf,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+#[derive(Debug, Args)]
+struct Terms {
+    /// The public key it must be signed with: the key, or the file with it
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Pin a key that is seen for the first time under this name
+    #[arg(long, value_name = "NAME", requires = "key")]
+    key_name: Option<String>,
+    /// Allow something it asks for (repeatable): filesystem, network:HOST:PORT, ...
+    #[arg(long, value_name = "CAPABILITY", requires = "yes")]
+    grant: Vec<String>,
+    /// Do not allow something it asks for (repeatable)
+    #[arg(long, value_name = "CAPABILITY", requires = "yes")]
+    deny: Vec<String>,
+    /// Agree to what --grant and --deny name, without being asked
+    #[arg(long)]
+    yes: bool,
+    /// Install a package nobody signed; it stays marked
+    #[arg(long)]
+    allow_unsigned: bool,
+    /// Install a version below one that was installed before
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Check and show it, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON; asks nothing
+    #[arg(long)]
+    json: bool,
+}
+
+impl Install {
+    pub(in crate::cli) fn execute(self, context: &Context) -> Result<(), CliError> {
+        self.terms.run(context, &Local::new(&self.what), None)
+    }
+}
+
+impl Update {
+    pub(in crate::cli) fn execute(self, context: &Context) -> Result<(), CliError> {
+        let store = Store::open(&context.home);
+        if store.get(&self.name).map_err(failed)?.is_none() {
+            return Err(CliError::Failed(format!(
+                "'{}' is not installed; `midimon plugin install` installs it",
+                self.name
+            )));
+        }
+        self.terms.run(context, &Local::new(&self.file), Some(&self.name))
+    }
+}
+
+impl Terms {
+    const fn allow(&self) -> Allow {
+        Allow { unsigned: self.allow_unsigned, downgrade: self.allow_downgrade }
+    }
+
+    fn run(&self, context: &Context, source: &dyn Source, only: Option<&PluginId>) -> Result<(), CliError> {
+        let home = &context.home;
+        home.prepare()?;
+        let key = self.key.as_deref().map(PublicKey::from_text_or_file).transpose().map_err(failed)?;
+        let store = Store::open(home);
+        let trust = TrustStore::load(home).map_err(failed)?;
+        let offer = source.offer().map_err(failed)?;
+        let contents = offer.read(&trust, key.as_ref(), self.allow_unsigned).map_err(failed)?;
+        if let Some(id) = only.filter(|id| **id != contents.manifest.id) {
+            return Err(CliError::Failed(format!("this is a package of '{}', not of '{id}'", contents.manifest.id)));
+        }
+        let plan = look(&store, &trust, &contents, self.allow()).map_err(failed)?;
+        if self.dry_run {
+            return self.show(context, &plan);
+        }
+        let answers = self.agree(&plan, key.as_ref())?;
+        let grants = plan.agree(&answers.choices);
+        let holds = grants.effective(&contents.manifest, contents.publisher.as_ref()).map_err(failed)?;
+        let granted: Vec<String> = holds.iter().map(ToString::to_string).collect();
+        self.install(context, contents, &plan, &answers, grants)?;
+        Report::new(context, &plan, granted)?.print(context, self.json)
+    }
+
+    fn show(&self, context: &Context, plan: &Plan) -> Result<(), CliError> {
+        if self.json {
+            return context.out.json(&report::PlanView::from(plan));
+        }
+        context.out.print(&screen::screen(plan, &context.out.look, usize::MAX))
+    }
+
+    /// The user's word on everything that is new.
+    fn agree(&self, plan: &Plan, given: Option<&PublicKey>) -> Result<Answers, CliError> {
+        let mut terminal = if self.yes || self.json { None } else { Terminal::open() };
+        if let Some(person) = &mut terminal {
+            let (width, height) = Terminal::size();
+            let look = Look { coloured: coloured_stderr(), width };
+            let room = height.saturating_sub(questions(plan));
+            person.show(&screen::screen(plan, &look, room))?;
+            if !plan.needs_no_consent() {
+                return converse(plan, person);
+            }
+            return Ok(Answers { choices: Vec::new(), key_name: None });
+        }
+        let mut faults = Vec::new();
+        let key_name = match &plan.signer {
+            Signer::Key(key, _) if plan.is_first_sight() => {
+                if given.is_none() {
+                    faults.push(format!(
+                        "its key was never seen here, and nobody can be asked about it; when you know from elsewhere \
+                         that it is the publisher's, add\n  --key {key}"
+                    ));
+                }
+                Some(self.key_name.clone().unwrap_or_else(|| proposed_key_name(plan)))
+            }
+            _ => None,
+        };
+        let flags = Flags { grant: self.grant.clone(), deny: self.deny.clone() };
+        let choices = flags::choices(plan, &flags).map_err(|fault| faults.push(fault)).unwrap_or_default();
+        if !self.yes && !plan.needs_no_consent() {
+            faults.push("nobody can be asked here (no terminal); add --yes to agree".to_owned());
+        }
+        if faults.is_empty() { Ok(Answers { choices, key_name }) } else { Err(CliError::Failed(faults.join("\n"))) }
+    }
+
+    fn install(
+        &self,
+        context: &Context,
+        contents: Contents,
+        plan: &Plan,
+        answers: &Answers,
+        grants: GrantFile,
+    ) -> Result<Installed, CliError> {
+        let locked = lock(context)?;
+        let home = &context.home;
+        // what was agreed to must still be what would happen
+        let trust = TrustStore::load(home).map_err(failed)?;
+        if look(&locked, &trust, &contents, self.allow()).map_err(failed)? != *plan {
+            return Err(failed("something changed while you were asked; nothing was installed, run it again"));
+        }
+        if let (Signer::Key(key, _), Some(name)) = (&plan.signer, &answers.key_name) {
+            pin(home, *key, name)?;
+        }
+        let (limits, missing_layers) = limits(home, &plan.id);
+        let workshop = Workshop { home, programs: None, limits, missing_layers };
+        let watcher = Watcher::start().map_err(failed)?;
+        let installed = workshop.install(&locked, contents, grants, self.allow_downgrade, &watcher);
+        watcher.done(installed.is_ok());
+        match installed {
+            Err(_) if watcher.was_stopped() => Err(failed(Stopped)),
+            installed => installed.map_err(failed),
+        }
+    }
+}
+
+/// Lines the questions take below the screen.
+fn questions(plan: &Plan) -> usize {
+    use crate::plugins::install::plan::Wanted;
+    let typed = plan.new_items().filter(|item| matches!(item.wanted, Wanted::Typed { .. })).count();
+    // the key's name, the decision and the plugin's name, and the line of steps
+    3 + typed + usize::from(plan.is_first_sight())
+}
+
+fn pin(home: &Home, key: PublicKey, name: &str) -> Result<(), CliError> {
+    #[derive(Debug, thiserror::Error)]
+    enum PinError {
+        #[error(transparent)]
+        Store(#[from] TrustError),
+        #[error("{0}; `midimon key trust KEY --name NAME` pins it under another name")]
+        Refused(#[from] TrustRefusal),
+    }
+    let name: PublisherName = name.parse().map_err(failed)?;
+    TrustStore::change(home, |trust| {
+        trust.trust(key, name, How::FirstSight, Timestamp::now()).map(drop).map_err(PinError::from)
+    })
+    .map_err(failed)
+}
+
+/// The user's word on the plugin in the configuration, where that can be read; it is
+/// what the plugin will run under.
+fn limits(home: &Home, id: &PluginId) -> (Limits, MissingLayers) {
+    let settings =
+        load_file(&home.config_file()).ok().and_then(|loaded| loaded.plugins.get(id).cloned()).unwrap_or_default();
+    let layers = if settings.allow_degraded { MissingLayers::Accept } else { MissingLayers::Refuse };
+    (settings.apply(&Limits::default()), layers)
+}

@@ -1,0 +1,108 @@
+use super::*;
+use crate::plugins::install::testing::{asks, before, first, update, wants};
+
+const FOUR: [(&str, &str); 4] = [
+    ("filesystem", "keeps your scene lists"),
+    ("network:api.example.org:443", "looks up the names of games"),
+    ("midi:Launchpad Mini MK3", "lights the pads in the colours of the scenes"),
+    ("input", "presses the hot-keys of programs that have no other interface"),
+];
+
+fn four(reason: impl Fn(&str) -> String) -> String {
+    FOUR.iter().map(|(capability, why)| wants(capability, &reason(why))).collect()
+}
+
+#[test]
+fn four_capabilities_fit_a_terminal_of_80_by_24_whatever_their_reasons() {
+    for repeat in [1, 4] {
+        let plan = first(&four(|why| why.repeat(repeat)));
+        // three lines for the questions
+        let text = screen(&plan, &Look::plain(80), 24 - 3);
+        assert!(text.lines().count() <= 21, "{} lines:\n{text}", text.lines().count());
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        for (capability, _) in FOUR {
+            let sentence = words::sentence(&capability.parse().unwrap());
+            let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(&sentence), "{sentence} is whole in\n{text}");
+        }
+        let high = text.find("HIGH RISK").unwrap();
+        assert!(text.find("press keys").unwrap() > high && text.find("keep files").unwrap() < high, "{text}");
+    }
+}
+
+#[test]
+fn reasons_are_quoted_claims_that_cannot_close_their_quotation() {
+    let plan = first(&wants("filesystem", "x' Allowed: everything. “ok” Install it? [y]es"));
+    let text = screen(&plan, &Look::plain(100), 24);
+    let line = text.lines().find(|line| line.contains("It says:")).unwrap();
+    assert!(line.trim_start().starts_with("It says: \"x' Allowed"), "{text}");
+    assert_eq!(line.matches('"').count(), 2, "{line}");
+    assert_eq!(quoted("a\"b\u{1b}[2J\n"), "\"a'b\\u{1b}[2J\\u{a}\"");
+}
+
+#[test]
+fn claims_are_cut_and_targets_never() {
+    let target = format!("{}.example.org:443", ["a"; 60].concat());
+    let plan = first(&wants(&format!("network:{target}"), &"long ".repeat(59)));
+    let text = screen(&plan, &Look::plain(60), 10);
+    let flat: String = text.split_whitespace().collect();
+    assert!(flat.contains(&target), "{text}");
+    assert!(text.contains("…\""), "the claim is cut, and closed: {text}");
+}
+
+#[test]
+fn an_update_shows_what_is_new_in_bold_and_the_rest_in_a_line() {
+    let there = before(&["filesystem", "audio", "midi:Old"], &["filesystem", "midi:Old"]);
+    let plan = update(&[wants("filesystem", "a"), wants("audio", "b"), wants("system-control", "c")].concat(), &there);
+    let look = Look { coloured: true, width: 80 };
+    let text = screen(&plan, &look, 24);
+    assert!(text.contains("Update obs-control 1.0.0 to 1.1.0"), "{text}");
+    assert!(text.contains("\x1b[1mchange volume"), "bold: {text:?}");
+    assert!(!text.contains("keep files"), "what is known is not told again: {text}");
+    let plain = screen(&plan, &Look::plain(80), 24);
+    for line in ["Allowed      filesystem", "Denied       audio", "Dropped      midi:Old"] {
+        assert!(plain.contains(line), "{line} in\n{plain}");
+    }
+}
+
+#[test]
+fn the_signer_is_who_the_user_named_never_who_the_package_names() {
+    let mut plan = first("");
+    assert!(screen(&plan, &Look::plain(80), 24).contains("Signed by    \"Ada Lovelace\", trusted since 2026-11-20"));
+    let key = *plan.signer.key().unwrap();
+    plan.signer = Signer::Key(key, Known::New);
+    let text = screen(&plan, &Look::plain(80), 24);
+    assert!(text.contains("never seen here") && text.contains(&key.fingerprint().to_string()), "{text}");
+    plan.signer = Signer::Nobody;
+    assert!(screen(&plan, &Look::plain(80), 24).contains("Signed by    nobody"));
+}
+
+#[test]
+fn several_targets_of_one_request_share_its_reason() {
+    let more =
+        "[[capabilities]]\ncapability = \"network\"\ntargets = [\"a.example:1\", \"b.example:1\"]\nreason = \"r\"\n";
+    let text = screen(&first(more), &Look::plain(80), 24);
+    assert_eq!((text.matches("connect to").count(), text.matches("It says").count()), (2, 1), "{text}");
+}
+
+#[test]
+fn a_question_for_a_target_is_shown_before_it_is_asked() {
+    let text = screen(&first(&asks("Address of OBS")), &Look::plain(80), 24);
+    assert!(text.contains("connect to the one address that you type"), "{text}");
+}
+
+#[test]
+fn a_plugin_that_wants_nothing_is_said_to() {
+    assert!(screen(&first(""), &Look::plain(80), 24).contains("asks for nothing"));
+}
+
+#[test]
+fn wide_and_long_words_are_broken_and_nothing_is_lost() {
+    for width in [4, 7, 80] {
+        let text = "ピアノ ab abcdefghijkl  z";
+        let lines = wrap(text, width);
+        assert!(lines.iter().all(|line| line.width() <= width), "{lines:?}");
+        let all = |text: &str| text.chars().filter(|character| *character != ' ').collect::<String>();
+        assert_eq!(all(&lines.concat()), all(text));
+    }
+}

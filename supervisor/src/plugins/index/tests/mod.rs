@@ -1,5 +1,0 @@
-mod accepting;
-mod applying;
-mod building;
-mod choosing;
-mod parsing;

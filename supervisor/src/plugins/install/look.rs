@@ -1,0 +1,76 @@
+//! What a package would change here: the pure plan, made of what lies on disk.
+
+use super::plan::{Before, Known, Plan, Refused, Signer, plan};
+use crate::plugins::minisign::PublicKey;
+use crate::plugins::package::Contents;
+use crate::plugins::store::{Admitted, Candidate, Store, StoreError};
+use crate::plugins::trust::{Entry, Standing, TrustStore};
+use crate::timestamp::Timestamp;
+
+/// What the command line allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// A package nobody signed.
+    pub unsigned: bool,
+    /// A version below the highest that was in place.
+    pub downgrade: bool,
+}
+
+/// Why a package is not installed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LookError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What installing these contents would do, as things stand now.
+///
+/// # Errors
+/// It is refused, or what is installed cannot be read.
+pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow: Allow) -> Result<Plan, LookError> {
+    let manifest = &contents.manifest;
+    let admitted = store.admits(&Candidate {
+        id: &manifest.id,
+        version: &manifest.version,
+        publisher: contents.publisher.as_ref(),
+        package_sha256: contents.digest,
+        allow_downgrade: allow.downgrade,
+    })?;
+    let before = match admitted {
+        Admitted::New => None,
+        Admitted::Again | Admitted::Update(_) => before(store, contents)?,
+    };
+    Ok(plan(manifest, signer(trust, contents.publisher.as_ref()), &admitted, before.as_ref(), allow.unsigned)?)
+}
+
+/// What was said about the version in place. A version whose files were changed says
+/// nothing that could be relied on: all is asked anew.
+fn before(store: &Store, contents: &Contents) -> Result<Option<Before>, StoreError> {
+    let id = &contents.manifest.id;
+    let (Some(record), Some(grants)) = (store.get(id)?, store.grants(id)?) else { return Ok(None) };
+    if grants.publisher != record.publisher {
+        return Ok(None);
+    }
+    let manifest = store.current_files(&record).and_then(|files| files.manifest());
+    Ok(manifest.ok().map(|manifest| Before::of(&manifest, &grants)))
+}
+
+fn signer(trust: &TrustStore, publisher: Option<&PublicKey>) -> Signer {
+    let Some(key) = publisher else { return Signer::Nobody };
+    let name = |entry: &Entry| entry.name.as_str().to_owned();
+    let known = match trust.standing(key) {
+        Standing::Unknown => Known::New,
+        Standing::Trusted(entry) => Known::Trusted { name: name(entry), since: day(entry.since) },
+        Standing::Revoked(entry) => {
+            Known::Revoked { name: name(entry), since: day(entry.revoked.unwrap_or(entry.since)) }
+        }
+    };
+    Signer::Key(*key, known)
+}
+
+fn day(time: Timestamp) -> String {
+    time.to_string().chars().take_while(|&character| character != 'T').collect()
+}

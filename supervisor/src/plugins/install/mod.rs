@@ -1,0 +1,24 @@
+//! Installing and updating plugins: verify, show, agree, stage, try, commit.
+//!
+//! ```text
+//! Source ─▶ Offer ─▶ Contents ─look─▶ Plan ─▶ the user's Choices ─▶ GrantFile
+//!                        └──────────────▶ Workshop::install ◀──────────┘
+//! ```
+//!
+//! [`plan`](mod@plan) says what would change, [`consent`] what the user's word makes of
+//! it; both are pure. Nothing here asks anybody: that is the command line's.
+
+pub mod consent;
+pub mod look;
+pub mod plan;
+pub mod source;
+pub mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod words;
+
+pub use consent::Choice;
+pub use look::{Allow, look};
+pub use plan::{Plan, Refused, plan};
+pub use source::{Local, Offer, Source};
+pub use steps::{Progress, Step, Stopped, Workshop};

@@ -1,0 +1,297 @@
+//! What an installation would change, and what has to be asked for it. Pure.
+//!
+//! What was agreed to is the set of capabilities the user was shown for the version
+//! in place. Whatever a new version wants beyond it is new, and shown as new.
+
+use super::words::{self, Risk};
+use crate::plugins::Manifest;
+use crate::plugins::grants::{Answer, GrantFile};
+use crate::plugins::manifest::Ask;
+use crate::plugins::minisign::PublicKey;
+use crate::plugins::store::Admitted;
+use crate::workers::status::PluginKind;
+use midimon_shared::PluginId;
+use midimon_shared::capability::{Capability, CapabilityKind};
+use semver::Version;
+use std::collections::BTreeSet;
+
+/// Who vouches for a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Nobody.
+    Nobody,
+    /// Whoever has the secret half of this key.
+    Key(PublicKey, Known),
+}
+
+impl Signer {
+    /// The key, where there is one.
+    #[must_use]
+    pub const fn key(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Nobody => None,
+            Self::Key(key, _) => Some(key),
+        }
+    }
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Known {
+    /// It was never seen here.
+    New,
+    /// It is trusted, under the name the user gave it.
+    Trusted { name: String, since: String },
+    /// It was revoked.
+    Revoked { name: String, since: String },
+}
+
+/// What the user was shown and said about the version in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// What that version asks for and the user was shown.
+    pub shown: BTreeSet<Capability>,
+    /// What of it they allow.
+    pub allowed: BTreeSet<Capability>,
+    /// What they answered where it asks for a target.
+    pub answers: Vec<Answer>,
+}
+
+impl Before {
+    /// What holds for a version with this manifest. Grants can be wider than one version:
+    /// what another one was allowed is no word on this.
+    #[must_use]
+    pub fn of(manifest: &Manifest, grants: &GrantFile) -> Self {
+        let asked = || manifest.capabilities.iter().map(|request| &request.capability);
+        let answers = manifest.asks.iter().filter_map(|ask| grants.answer(ask));
+        Self {
+            shown: asked().filter(|capability| grants.asked.contains(capability)).cloned().collect(),
+            allowed: asked().filter(|capability| grants.granted.contains(capability)).cloned().collect(),
+            answers: answers.cloned().collect(),
+        }
+    }
+}
+
+/// What installing does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Change {
+    Install,
+    Update {
+        from: Version,
+    },
+    Downgrade {
+        from: Version,
+    },
+    /// The same package again.
+    Again,
+}
+
+/// What a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// This.
+    Fixed(Capability),
+    /// One target of this kind, which the user types.
+    Typed {
+        /// Of what.
+        kind: CapabilityKind,
+        /// The question, in the plugin's words.
+        prompt: String,
+    },
+}
+
+impl Wanted {
+    /// Of what kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> CapabilityKind {
+        match self {
+            Self::Fixed(capability) => capability.kind,
+            Self::Typed { kind, .. } => *kind,
+        }
+    }
+}
+
+/// How the user stands to something a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// They were never shown it for the version in place.
+    New,
+    /// They allowed it, this way.
+    Allowed(Capability),
+    /// They were shown it and did not allow it, or took it back.
+    Denied,
+}
+
+/// One thing a plugin wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What.
+    pub wanted: Wanted,
+    /// Why, in the plugin's words: a claim.
+    pub reason: String,
+    /// How much harm it can do; for what is typed, the least it can turn out to be.
+    pub risk: Risk,
+    /// How the user stands to it.
+    pub state: State,
+}
+
+/// What installing a package would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Which plugin.
+    pub id: PluginId,
+    /// Its name for people, in its own words.
+    pub name: String,
+    /// The version that would be in place.
+    pub version: Version,
+    /// What its code is.
+    pub kind: PluginKind,
+    /// What it is for, in its own words.
+    pub description: String,
+    /// Who wrote it, in its own words.
+    pub authors: Vec<String>,
+    /// Who vouches for it.
+    pub signer: Signer,
+    /// What would happen.
+    pub change: Change,
+    /// What it wants; of high risk last, else in the package's order.
+    pub items: Vec<Item>,
+    /// What the version in place asks for and this one does not.
+    pub dropped: Vec<Capability>,
+}
+
+/// Why a package is not installed, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Refused {
+    #[error(
+        "nobody signed this package, so anybody may have made or changed it; \
+         with --allow-unsigned it is installed all the same, and marked as unsigned from then on"
+    )]
+    Unsigned,
+    #[error(
+        "its key, \"{name}\" ({fingerprint}), was revoked on {since}: whoever has it is not to be trusted; \
+         ask the publisher for a package signed with another key"
+    )]
+    Revoked { name: String, fingerprint: String, since: String },
+}
+
+/// What a package would change, given how the store takes it and what was said before.
+///
+/// # Errors
+/// See [`Refused`].
+pub fn plan(
+    manifest: &Manifest,
+    signer: Signer,
+    admitted: &Admitted,
+    before: Option<&Before>,
+    allow_unsigned: bool,
+) -> Result<Plan, Refused> {
+    match &signer {
+        Signer::Key(key, Known::Revoked { name, since }) => {
+            let fingerprint = key.fingerprint().to_string();
+            return Err(Refused::Revoked { name: name.clone(), fingerprint, since: since.clone() });
+        }
+        Signer::Nobody if !allow_unsigned => return Err(Refused::Unsigned),
+        Signer::Nobody | Signer::Key(..) => {}
+    }
+    let change = match admitted {
+        Admitted::New => Change::Install,
+        Admitted::Again => Change::Again,
+        Admitted::Update(from) if manifest.version < *from => Change::Downgrade { from: from.clone() },
+        Admitted::Update(from) => Change::Update { from: from.clone() },
+    };
+    let fixed = manifest.capabilities.iter().map(|request| Item {
+        risk: words::risk(&request.capability),
+        state: state_of(&request.capability, before),
+        wanted: Wanted::Fixed(request.capability.clone()),
+        reason: request.reason.clone(),
+    });
+    let typed = manifest.asks.iter().map(|ask| {
+        let state = state_of_ask(ask, before);
+        let risk = match &state {
+            State::Allowed(capability) => words::risk(capability),
+            State::New | State::Denied => words::risk_of_ask(ask.kind),
+        };
+        Item {
+            wanted: Wanted::Typed { kind: ask.kind, prompt: ask.prompt.clone() },
+            reason: ask.reason.clone(),
+            risk,
+            state,
+        }
+    });
+    let mut items: Vec<Item> = fixed.chain(typed).collect();
+    items.sort_by_key(|item| item.risk); // a stable sort: the package's order within a risk
+    Ok(Plan {
+        id: manifest.id.clone(),
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        kind: manifest.kind,
+        description: manifest.description.clone(),
+        authors: manifest.authors.clone(),
+        signer,
+        change,
+        dropped: dropped(manifest, before),
+        items,
+    })
+}
+
+fn state_of(capability: &Capability, before: Option<&Before>) -> State {
+    match before {
+        Some(before) if before.shown.contains(capability) => match before.allowed.contains(capability) {
+            true => State::Allowed(capability.clone()),
+            false => State::Denied,
+        },
+        _ => State::New,
+    }
+}
+
+fn state_of_ask(ask: &Ask, before: Option<&Before>) -> State {
+    let answered = before.and_then(|before| before.answers.iter().find(|answer| is_to(answer, ask)));
+    match answered.map(|answer| &answer.capability) {
+        Some(Some(capability)) => State::Allowed(capability.clone()),
+        Some(None) => State::Denied,
+        None => State::New,
+    }
+}
+
+fn is_to(answer: &Answer, ask: &Ask) -> bool {
+    answer.kind == ask.kind && answer.prompt == ask.prompt
+}
+
+fn dropped(manifest: &Manifest, before: Option<&Before>) -> Vec<Capability> {
+    let Some(before) = before else { return Vec::new() };
+    let is_asked =
+        |capability: &&Capability| manifest.capabilities.iter().any(|request| request.capability == **capability);
+    let is_put = |answer: &&Answer| manifest.asks.iter().any(|ask| is_to(answer, ask));
+    let fixed = before.shown.iter().filter(|capability| !is_asked(capability));
+    let unput = before.answers.iter().filter(|answer| !is_put(answer));
+    fixed.chain(unput.filter_map(|answer| answer.capability.as_ref())).cloned().collect()
+}
+
+impl Plan {
+    /// What has to be asked: everything the user was not shown before.
+    pub fn new_items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.state == State::New)
+    }
+
+    /// Whether nothing is to be agreed to: the same publisher, and nothing more
+    /// than was agreed to.
+    #[must_use]
+    pub fn needs_no_consent(&self) -> bool {
+        let is_settled = matches!(self.change, Change::Update { .. } | Change::Again);
+        is_settled && self.new_items().next().is_none() && !matches!(self.signer, Signer::Key(_, Known::New))
+    }
+
+    /// Whether a key would be pinned.
+    #[must_use]
+    pub const fn is_first_sight(&self) -> bool {
+        matches!(self.signer, Signer::Key(_, Known::New))
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
