@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod doctor;
 mod events;
+mod index;
 mod key;
 mod log;
 mod logs;
@@ -83,6 +84,8 @@ enum Command {
     Audit(audit::Audit),
     /// Show or empty a plugin's data directory
     Plugin(plugin::Plugin),
+    /// Say where plugins are found by name, or make such a place
+    Index(index::Index),
     /// Make keys to sign plugins with, and say whose keys are trusted
     Key(key::Key),
     /// List, inspect and restart plugins' workers
@@ -181,6 +184,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Logs(command) => command.execute(&context),
         Command::Audit(command) => command.execute(&context),
         Command::Plugin(command) => command.execute(&context),
+        Command::Index(command) => command.execute(&context),
         Command::Key(command) => command.execute(&context),
         Command::Worker(command) => command.execute(&context),
         Command::Doctor(command) => command.execute(&context),

@@ -16,10 +16,14 @@ use midimon_shared::PluginId;
 use midimon_shared::context::TriggerStamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long `midimon reload` waits for plugins that have to be compiled.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long plugins that were disabled or removed may take to end: they get 2 s, the rest is quick.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_POLL: Duration = Duration::from_millis(10);
 
 impl Daemon for Running {
     fn status(&self) -> Status {
@@ -83,7 +87,7 @@ impl Daemon for Running {
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
         self.manager.store_changed();
         self.plugins.ask();
-        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE));
+        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE)) && self.wait_stopped();
         Ok(PluginsReport { in_effect, problems: self.plugin_problems() })
     }
 
@@ -136,6 +140,23 @@ impl Daemon for Running {
 }
 
 impl Running {
+    /// Waits until what is not to run any more has ended: whoever removes a plugin removes
+    /// its data next.
+    fn wait_stopped(&self) -> bool {
+        let deadline = Instant::now() + STOP_PATIENCE;
+        loop {
+            let there = self.manager.list();
+            let is_stopping = |worker: &WorkerStatus| worker.pid.is_some() && !there.contains(&worker.id);
+            if !self.manager.status().iter().any(is_stopping) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(STOP_POLL);
+        }
+    }
+
     fn no_such_plugin(&self, id: &PluginId, known: &[String]) -> String {
         let Loading { compiling, waiting } = self.manager.loading();
         if compiling.iter().chain(&waiting).any(|loading| loading == id) {

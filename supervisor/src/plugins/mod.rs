@@ -11,6 +11,7 @@ pub mod data_dir;
 pub mod discover;
 pub mod files;
 pub mod grants;
+pub mod index;
 pub mod install;
 pub mod manifest;
 pub mod minisign;

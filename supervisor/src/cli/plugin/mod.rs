@@ -11,6 +11,7 @@ mod life;
 mod list;
 mod package;
 mod remove;
+mod search;
 mod sign;
 mod verify;
 
@@ -32,6 +33,8 @@ enum Command {
     Sign(sign::Sign),
     /// Check a package and explain every check
     Verify(verify::Verify),
+    /// Find plugins in the indexes you added
+    Search(search::Search),
     /// Install a plugin: see who signed it and what it may do, agree, done
     Install(install::Install),
     /// Install another version of a plugin
@@ -66,6 +69,7 @@ impl Plugin {
             Command::Pack(command) => command.execute(context),
             Command::Sign(command) => command.execute(context),
             Command::Verify(command) => command.execute(context),
+            Command::Search(command) => command.execute(context),
             Command::List(command) => command.execute(context),
             Command::Info(command) => command.execute(context),
             Command::Enable(command) => command.execute(context),

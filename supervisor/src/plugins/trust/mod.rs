@@ -41,7 +41,7 @@ pub enum How {
     FirstSight,
     /// `midimon key trust`, or `key revoke` of a key that was not known.
     Command,
-    /// A signed index named it.
+    /// A signed index named it, to revoke it.
     Index,
 }
 
@@ -170,13 +170,28 @@ impl TrustStore {
     /// # Errors
     /// See [`TrustRefusal`]; a known key is always revoked.
     pub fn revoke(&mut self, key: PublicKey, name: PublisherName, now: Timestamp) -> Result<&Entry, TrustRefusal> {
+        self.revoke_as(key, name, How::Command, now)
+    }
+
+    /// As [`Self::revoke`], for somebody who is not the user; `how` is remembered of a key
+    /// that is not known yet.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn revoke_as(
+        &mut self,
+        key: PublicKey,
+        name: PublisherName,
+        how: How,
+        now: Timestamp,
+    ) -> Result<&Entry, TrustRefusal> {
         match self.entries.iter().position(|entry| entry.key.same_point(&key)) {
             Some(index) => {
                 let entry = &mut self.entries[index];
                 entry.revoked.get_or_insert(now);
                 Ok(entry)
             }
-            None => self.add(Entry { key, name, since: now, how: How::Command, revoked: Some(now) }),
+            None => self.add(Entry { key, name, since: now, how, revoked: Some(now) }),
         }
     }
 

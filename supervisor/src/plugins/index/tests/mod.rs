@@ -1,0 +1,5 @@
+mod accepting;
+mod applying;
+mod building;
+mod choosing;
+mod parsing;
