@@ -1,11 +1,9 @@
 //! What using an index changes here, said and told to a running daemon.
 
 use crate::cli::output::{Colour, Look, coloured_stderr};
-use crate::cli::safe_text::{safe_lines, safe_text};
+use crate::cli::plugin::daemon::tell;
+use crate::cli::safe_text::safe_text;
 use crate::cli::{CliError, Context};
-use crate::control::client::ClientError;
-use crate::control::model::PluginsReport;
-use crate::control::protocol::Request;
 use crate::plugins::index::IndexName;
 use crate::plugins::index::apply::{Current, Effect, refresh};
 use crate::timestamp::Timestamp;
@@ -41,20 +39,14 @@ pub(in crate::cli) fn take_note(context: &Context, effects: &[&Effect]) -> Resul
     if effects.is_empty() {
         return Ok(());
     }
-    let told = match context.connect() {
-        Ok(mut client) => client.call::<PluginsReport>(&Request::PluginsChanged),
-        Err(CliError::Client(ClientError::NoDaemon)) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    match told {
-        Ok(report) if !report.in_effect => {
+    match tell(context) {
+        Ok(Some(report)) if !report.in_effect => {
             eprintln!("the daemon is still at work on that; `midimon status` says when it is over");
             Ok(())
         }
         Ok(_) => Ok(()),
         Err(error) => Err(failed(format!(
-            "the index changed what may run, but the daemon could not be told; run `midimon stop`: {}",
-            safe_lines(&error.to_string())
+            "the index changed what may run, but the daemon could not be told; run `midimon stop`: {error}"
         ))),
     }
 }

@@ -21,6 +21,7 @@ pub mod accept;
 pub mod apply;
 pub mod build;
 pub mod choose;
+pub mod install;
 mod json;
 pub mod offers;
 mod parse;

@@ -1,6 +1,8 @@
 //! Where packages come from, and how one becomes something that can be looked into.
 
 use crate::plugins::files::FileError;
+use crate::plugins::index::Mismatch;
+use crate::plugins::index::source::FetchError;
 use crate::plugins::minisign::{PublicKey, Signature, SignatureError};
 use crate::plugins::package::{Contents, PackError, PackageError, PackageFile};
 use crate::plugins::trust::TrustStore;
@@ -33,6 +35,14 @@ pub trait Source {
     /// # Errors
     /// See [`SourceError`].
     fn offer(&self) -> Result<Offer, SourceError>;
+
+    /// Whether what was verified and read is what the source meant.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn check(&self, _contents: &Contents) -> Result<(), SourceError> {
+        Ok(())
+    }
 }
 
 /// A package file with its signature beside it, or a plugin's directory.
@@ -47,6 +57,10 @@ pub enum SourceError {
     Package(#[from] PackageError),
     #[error(transparent)]
     Directory(#[from] PackError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
     #[error("{}: {source}", path.display())]
     Signature { path: PathBuf, source: SignatureError },
     #[error(

@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod flags;
+mod indexed;
 mod interrupt;
 mod report;
 mod screen;
@@ -9,20 +10,24 @@ mod terminal;
 
 use crate::cli::output::{Look, coloured_stderr};
 use crate::cli::plugin::daemon::{failed, lock};
+use crate::cli::safe_text::safe_lines;
 use crate::cli::{CliError, Context};
 use crate::home::Home;
 use crate::mapping::config::load_file;
 use crate::plugins::grants::GrantFile;
+use crate::plugins::index::choose::{Unavailable, Wanted};
+use crate::plugins::index::subscriptions::Subscriptions;
 use crate::plugins::install::plan::Signer;
 use crate::plugins::install::{Allow, Local, Plan, Source, Stopped, Workshop, look};
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::package::Contents;
+use crate::plugins::package::{Contents, SUFFIX};
 use crate::plugins::store::{Installed, Store};
 use crate::plugins::trust::{How, PublisherName, TrustError, TrustRefusal, TrustStore};
 use crate::timestamp::Timestamp;
 use clap::Args;
 use dialogue::{Answers, converse, proposed_key_name};
 use flags::Flags;
+use indexed::Lookup;
 use interrupt::Watcher;
 use midimon_shared::spawn::MissingLayers;
 use midimon_shared::{Limits, PluginId};
@@ -37,14 +42,18 @@ You are shown who signed it and what it may do, and asked. Where nobody can be a
 asks for must be named with --grant or --deny, and --yes says that you agree.
 
 Examples:
+  midimon plugin install notes                          from an index you added
+  midimon plugin install notes@1.0.0                    this version
   midimon plugin install notes-1.0.0.mmp
   midimon plugin install notes-1.0.0.mmp --key notes.pub --grant filesystem --yes
   midimon plugin install notes-1.0.0.mmp --dry-run      show it, and change nothing
   midimon plugin install ./my-plugin --allow-unsigned   a directory with plugin.toml")]
 pub struct Install {
-    /// The package, with its signature FILE.minisig beside it; or a directory
-    #[arg(value_name = "FILE|DIR")]
+    /// The package, with its signature FILE.minisig beside it; or a directory; or a name in an index
+    #[arg(value_name = "FILE|DIR|NAME[@VERSION]")]
     what: PathBuf,
+    #[command(flatten)]
+    lookup: Lookup,
     #[command(flatten)]
     terms: Terms,
 }
@@ -56,14 +65,18 @@ An update must be signed with the key of the installed version and have a higher
 What it asks for beyond what you agreed to is shown and asked; until you agree, the version you have
 stays.
 
-Example:
+Examples:
+  midimon plugin update                        everything the indexes have newer versions of
+  midimon plugin update notes                  from an index
   midimon plugin update notes notes-1.1.0.mmp")]
 pub struct Update {
-    /// The plugin's id
-    name: PluginId,
-    /// The package, with its signature FILE.minisig beside it; or a directory
-    #[arg(value_name = "FILE|DIR")]
-    file: PathBuf,
+    /// The plugin's id; without it, every installed plugin
+    name: Option<PluginId>,
+    /// The package, with its signature FILE.minisig beside it; or a directory; without it, the newest in an index
+    #[arg(value_name = "FILE|DIR", conflicts_with_all = ["index", "pre"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    lookup: Lookup,
     #[command(flatten)]
     terms: Terms,
 }
@@ -101,20 +114,65 @@ struct Terms {
 
 impl Install {
     pub(in crate::cli) fn execute(self, context: &Context) -> Result<(), CliError> {
-        self.terms.run(context, &Local::new(&self.what), None)
+        let text = self.what.to_str().unwrap_or_default();
+        let is_path =
+            self.lookup.index.is_none() && (self.what.exists() || text.contains('/') || text.ends_with(SUFFIX));
+        match text.parse::<Wanted>() {
+            Ok(wanted) if !is_path => {
+                let found = self.lookup.indexes(context)?.find(&wanted, None).map_err(failed)?;
+                self.terms.run(context, &found, Some(&wanted.id))
+            }
+            Err(error) if self.lookup.index.is_some() => Err(failed(error)),
+            _ => self.terms.run(context, &Local::new(&self.what), None),
+        }
     }
 }
 
 impl Update {
     pub(in crate::cli) fn execute(self, context: &Context) -> Result<(), CliError> {
         let store = Store::open(&context.home);
-        if store.get(&self.name).map_err(failed)?.is_none() {
-            return Err(CliError::Failed(format!(
-                "'{}' is not installed; `midimon plugin install` installs it",
-                self.name
-            )));
+        let Some(id) = &self.name else { return self.all(context, &store) };
+        let record = store.get(id).map_err(failed)?;
+        let record =
+            record.ok_or_else(|| failed(format!("'{id}' is not installed; `midimon plugin install` installs it")))?;
+        if let Some(file) = &self.file {
+            return self.terms.run(context, &Local::new(file), Some(id));
         }
-        self.terms.run(context, &Local::new(&self.file), Some(&self.name))
+        let wanted = Wanted { id: id.clone(), version: None };
+        match self.lookup.indexes(context)?.find(&wanted, Some(&record.current)) {
+            Ok(found) => self.terms.run(context, &found, Some(id)),
+            Err(newest @ Unavailable::UpToDate { .. }) => context.out.line(&newest.to_string()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Every plugin that an index has a newer version of, one after the other.
+    fn all(&self, context: &Context, store: &Store) -> Result<(), CliError> {
+        if self.terms.json {
+            return Err(failed("--json is for one plugin; name it"));
+        }
+        let indexes = self.lookup.indexes(context)?;
+        let (mut updated, mut failures) = (0_u64, 0_u64);
+        for record in store.list().map_err(failed)?.into_iter().flatten() {
+            let wanted = Wanted { id: record.id.clone(), version: None };
+            let done = match indexes.find(&wanted, Some(&record.current)) {
+                Err(Unavailable::UpToDate { .. } | Unavailable::NotListed { .. }) => continue,
+                Err(error) => Err(failed(error)),
+                Ok(found) => self.terms.run(context, &found, Some(&record.id)),
+            };
+            match done {
+                Ok(()) => updated += 1,
+                Err(error @ CliError::Output(_)) => return Err(error),
+                Err(error) => {
+                    failures += 1;
+                    eprintln!("{}: {}", record.id, safe_lines(&error.to_string()));
+                }
+            }
+        }
+        if updated + failures == 0 {
+            context.out.line("nothing in the indexes is newer than what is installed")?;
+        }
+        if failures == 0 { Ok(()) } else { Err(CliError::Reported) }
     }
 }
 
@@ -131,6 +189,12 @@ impl Terms {
         let trust = TrustStore::load(home).map_err(failed)?;
         let offer = source.offer().map_err(failed)?;
         let contents = offer.read(&trust, key.as_ref(), self.allow_unsigned).map_err(failed)?;
+        source.check(&contents).map_err(failed)?;
+        let manifest = &contents.manifest;
+        // also where it comes from elsewhere
+        if let Some(revoked) = Subscriptions::load(home).map_err(failed)?.revoked(&manifest.id, &manifest.version) {
+            return Err(failed(revoked));
+        }
         if let Some(id) = only.filter(|id| **id != contents.manifest.id) {
             return Err(CliError::Failed(format!("this is a package of '{}', not of '{id}'", contents.manifest.id)));
         }
