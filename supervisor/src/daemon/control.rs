@@ -141,20 +141,16 @@ impl Daemon for Running {
 
 impl Running {
     /// Waits until what is not to run any more has ended: whoever removes a plugin removes
-    /// its data next.
+    /// its data next, and whoever takes a grant back wants it gone.
     fn wait_stopped(&self) -> bool {
         let deadline = Instant::now() + STOP_PATIENCE;
-        loop {
-            let there = self.manager.list();
-            let is_stopping = |worker: &WorkerStatus| worker.pid.is_some() && !there.contains(&worker.id);
-            if !self.manager.status().iter().any(is_stopping) {
-                return true;
-            }
+        while self.manager.has_outgoing() {
             if Instant::now() >= deadline {
                 return false;
             }
             std::thread::sleep(STOP_POLL);
         }
+        true
     }
 
     fn no_such_plugin(&self, id: &PluginId, known: &[String]) -> String {

@@ -369,6 +369,13 @@ impl PluginManager {
         workers
     }
 
+    /// Whether a worker still runs that is to give way: its plugin was removed or disabled, or
+    /// has another version, other grants or other settings by now.
+    #[must_use]
+    pub fn has_outgoing(&self) -> bool {
+        self.requests.ask(Request::Outgoing).unwrap_or(false)
+    }
+
     /// Calls without an answer, of all plugins.
     #[must_use]
     pub fn in_flight(&self) -> u64 {

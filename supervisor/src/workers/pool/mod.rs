@@ -75,6 +75,8 @@ pub(super) enum Request {
     Performed { token: Token, outcome: Outcome },
     /// What can be said about all plugins.
     Status(Sender<Vec<WorkerStatus>>),
+    /// Whether a process runs that is to give way.
+    Outgoing(Sender<bool>),
     /// Tell when a plugin is ready, or why it will not be.
     Settled(PluginId, Settled),
     /// Stop all workers, and the pool when the last one has ended.
@@ -369,6 +371,9 @@ impl Pool {
             Request::Status(reply) => {
                 let shown = self.slots.iter().filter(|slot| !slot.is_removed());
                 let _ = reply.send(shown.map(|slot| slot.status(now)).collect());
+            }
+            Request::Outgoing(reply) => {
+                let _ = reply.send(self.slots.iter().any(Slot::is_outgoing));
             }
             Request::Settled(id, reply) => match self.by_id.get(&id) {
                 Some(&index) => self.slots[index].when_settled(reply),

@@ -83,6 +83,11 @@ impl Slot {
         self.removed
     }
 
+    /// Whether a process runs that is to give way: to another version or other grants, or to none.
+    pub const fn is_outgoing(&self) -> bool {
+        self.has_process() && (self.removed || self.next_spec.is_some())
+    }
+
     /// Whether a call is under way or waits, with a deadline or an age to watch.
     pub fn has_calls(&self) -> bool {
         self.lane.has_calls()
