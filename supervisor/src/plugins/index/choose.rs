@@ -160,15 +160,18 @@ pub fn choose<'i>(
     let newer = |release: &&Release| above.is_none_or(|above| release.version.cmp_precedence(above).is_gt());
     let asked =
         |release: &&Release| wanted.version.as_ref().is_none_or(|version| same_version(&release.version, version));
-    if let (Some(current), None) = (above, listing.versions.iter().find(newer)) {
-        return Err(Unavailable::UpToDate { id: id(), index: name.clone(), current: current.clone() });
-    }
     let mut faults = Vec::new();
     for release in listing.versions.iter().filter(newer).filter(asked) {
         match unfit(&wanted.id, release, wanted.version.is_some(), rules) {
             None => return Ok(Chosen { name, listing, release }),
             Some(fault) => faults.push((release.version.clone(), fault)),
         }
+    }
+    // what is only given to those who ask for it is no update
+    if let Some(current) = above
+        && faults.iter().all(|(_, fault)| matches!(fault, Unfit::PreRelease | Unfit::Yanked))
+    {
+        return Err(Unavailable::UpToDate { id: id(), index: name.clone(), current: current.clone() });
     }
     match &wanted.version {
         Some(version) if faults.is_empty() => Err(Unavailable::NoSuchVersion {

@@ -108,6 +108,12 @@ fn an_update_is_newer_or_none() {
         let refusal = ground.above("aa", Some(current)).unwrap_err();
         assert!(matches!(refusal, Unavailable::UpToDate { .. }), "{refusal}");
     }
+    // neither a pre-release nor a withdrawn version is one, and what cannot run is told
+    let mut ground = Ground::new(&["3.0.0-rc.1", "2.5.0", "2.0.0"]);
+    ground.release(1).yanked = true;
+    assert!(matches!(ground.above("aa", Some("2.0.0")), Err(Unavailable::UpToDate { .. })));
+    ground.release(1).min_midimon = Some(Version::new(9, 0, 0));
+    assert!(matches!(ground.above("aa", Some("2.0.0")), Err(Unavailable::NoneFits { .. })));
 }
 
 #[test]
