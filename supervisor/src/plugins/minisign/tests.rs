@@ -50,7 +50,11 @@ fn what_minisign_made_is_read_and_verified() {
     let signature = Signature::parse(SIGNATURE).unwrap();
     assert_eq!(signature.verify(&public(), &hello()).unwrap().as_str(), "tab\there");
     // Ed25519 has no chance in it: the same key signs the same
-    assert_eq!(Signature::sign(&secret, &hello(), comment("tab\there")), signature);
+    let ours = Signature::sign(&secret, &hello(), comment("tab\there"));
+    assert!(ours.to_text().lines().skip(1).eq(SIGNATURE.lines().skip(1)), "all but the untrusted comment");
+    // which names the key in ours alone
+    assert_eq!((ours.claimed_key(), signature.claimed_key()), (Some(&public()), None));
+    assert_eq!(Signature::parse(&ours.to_text()).unwrap(), ours);
 }
 
 #[test]
