@@ -7,6 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// A key or a signature with another key id: bytes 3 to 8 of either, in base64.
+fn rewritten(base64: &str) -> String {
+    format!("{}AAAAAAAA{}", &base64[..4], &base64[12..])
+}
+
 /// Somebody who makes plugins, with a key of their own.
 pub struct Publisher {
     secret: SecretKey,
@@ -98,6 +103,23 @@ impl Publisher {
         let comment = TrustedComment::new("midimon plugin").expect("a comment");
         let text = Signature::sign(&self.secret, &hash, comment).to_text();
         fs::write(format!("{}.minisig", package.display()), text).expect("the signature written");
+    }
+
+    /// Signs a package as [`Self::sign`], and then writes another key id into the signature and into
+    /// the key it names, as everybody can who passes the package on; that key.
+    ///
+    /// # Panics
+    /// It cannot be read.
+    pub fn sign_under_another_id(&self, package: &Path) -> PublicKey {
+        self.sign(package);
+        let path = format!("{}.minisig", package.display());
+        let text = fs::read_to_string(&path).expect("the signature");
+        let key = rewritten(&self.key().to_string());
+        let lines: Vec<&str> = text.lines().collect();
+        let signature = rewritten(lines[1]);
+        let text = format!("untrusted comment: {key}\n{signature}\n{}\n{}\n", lines[2], lines[3]);
+        fs::write(path, text).expect("the signature written");
+        key.parse().expect("a key")
     }
 
     /// A signed package; see [`Self::plugin`].

@@ -131,6 +131,21 @@ fn a_changed_key_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn e089_updates_go_on_after_an_install_under_a_rewritten_key_id() {
+    let (bed, publisher) = (Bed::new(), Publisher::new());
+    let first = publisher.pack(&publisher.plugin("asking", "1.0.0", ""));
+    let pinned = publisher.sign_under_another_id(&first);
+    assert_eq!(pinned.fingerprint(), publisher.key().fingerprint());
+    assert_ne!(pinned.to_string(), publisher.key().to_string());
+    works(&bed, &["plugin", "install", shown(&first), "--key", &pinned.to_string(), "--key-name", "Player", "--yes"]);
+    // the publisher's own
+    let update = publisher.package("asking", "1.1.0", "");
+    works(&bed, &["plugin", "update", "asking", shown(&update)]);
+    assert_eq!(version(&bed, "asking").as_deref(), Some("1.1.0"));
+    works(&bed, &["plugin", "verify", shown(&update)]);
+}
+
+#[test]
 fn without_a_terminal_what_is_missing_is_listed_as_flags() {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     let package = publisher.package("asking", "1.0.0", &format!("{FILES}\n{}", NETWORK.replace("KIND", "network")));

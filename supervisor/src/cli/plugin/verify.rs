@@ -135,9 +135,9 @@ impl Report {
                 return None;
             }
         };
-        let id = signature.claimed_key_id_hex();
-        let known = trusted.entries().iter().map(|entry| &entry.key).find(|key| key.key_id_hex() == id);
-        let Some(key) = key.as_ref().or(known) else {
+        let known = trusted.entries().iter().map(|entry| &entry.key);
+        let Some(key) = key.as_ref().or_else(|| signature.choose(known, &package.blake2b())) else {
+            let id = signature.claimed_key_id_hex();
             let detail = format!("it says it was made with the key {id}, which you do not know; give it with --key");
             self.add("signature", false, detail);
             return Some(package.accept_unsigned());

@@ -252,9 +252,9 @@ fn package(
     };
     let bad = |source| BuildError::Signature { path: dir.join(&signature_name), source };
     let signature = signature.and_then(|text| Signature::parse(&text)).map_err(bad)?;
-    let key_id = signature.claimed_key_id_hex();
-    let key = keys.iter().find(|key| key.key_id_hex() == key_id).copied();
-    let key = key.ok_or_else(|| BuildError::UnknownKey { path: path(), key_id })?;
+    let key = signature.choose(keys.iter(), &taken.blake2b()).copied();
+    let unknown = || BuildError::UnknownKey { path: path(), key_id: signature.claimed_key_id_hex() };
+    let key = key.ok_or_else(unknown)?;
     read(name, taken, signature, key).map_err(|source| BuildError::Package { path: path(), source })
 }
 

@@ -233,10 +233,10 @@ impl Index {
         self.plugins.iter().find(|listing| listing.id == *id)
     }
 
-    /// Why a key is revoked here. The key itself counts, not the id it goes by.
+    /// Why a key is revoked here.
     #[must_use]
     pub fn revokes_key(&self, key: &PublicKey) -> Option<&RevokedKey> {
-        self.revoked_keys.iter().find(|revoked| revoked.key.same_point(key))
+        self.revoked_keys.iter().find(|revoked| revoked.key == *key)
     }
 
     /// Why a version is revoked here.

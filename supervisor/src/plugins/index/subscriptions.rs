@@ -151,7 +151,7 @@ impl Subscriptions {
     /// # Errors
     /// As [`Self::add`].
     pub fn room_for(&self, name: &IndexName, index: &IndexName, key: &PublicKey) -> Result<(), SubscriptionError> {
-        if let Some(there) = self.entries.iter().find(|entry| entry.index == *index && entry.key.same_point(key)) {
+        if let Some(there) = self.entries.iter().find(|entry| entry.index == *index && entry.key == *key) {
             return Err(SubscriptionError::Again(there.name.clone()));
         }
         if self.entries.iter().any(|entry| entry.name == *name) {

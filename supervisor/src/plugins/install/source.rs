@@ -3,7 +3,7 @@
 use crate::plugins::files::FileError;
 use crate::plugins::index::Mismatch;
 use crate::plugins::index::source::FetchError;
-use crate::plugins::minisign::{PublicKey, Signature, SignatureError};
+use crate::plugins::minisign::{Blake2b512Digest, PublicKey, Signature, SignatureError};
 use crate::plugins::package::{Contents, PackError, PackageError, PackageFile};
 use crate::plugins::trust::TrustStore;
 use std::ffi::OsString;
@@ -128,8 +128,8 @@ impl Offer {
         };
         match signature {
             Some(signature) => {
-                let key = choose(&signature, known, given, &keys)?;
-                Ok(file.verify(&signature, &key)?.read()?)
+                let key = choose(&signature, &file.blake2b(), known, given, &keys)?;
+                Ok(file.verify(&signature, key)?.read()?)
             }
             None if given.is_some() => Err(SourceError::KeyWithoutSignature),
             None if !allow_unsigned => Err(SourceError::Unsigned),
@@ -138,22 +138,21 @@ impl Offer {
     }
 }
 
-/// The key to check with. Which one it is proves nothing; that it fits does.
-fn choose(
+/// The key to check with: the one that fits, where there is one.
+fn choose<'k>(
     signature: &Signature,
-    known: &TrustStore,
-    given: Option<&PublicKey>,
-    offered: &[PublicKey],
-) -> Result<PublicKey, SourceError> {
-    let key_id = signature.claimed_key_id_hex();
-    match given {
-        Some(given) if given.key_id_hex() == key_id => return Ok(*given),
-        Some(given) => return Err(SourceError::NotThatKey { signed_by: key_id, given: given.key_id_hex() }),
-        None => {}
+    hash: &Blake2b512Digest,
+    known: &'k TrustStore,
+    given: Option<&'k PublicKey>,
+    offered: &'k [PublicKey],
+) -> Result<&'k PublicKey, SourceError> {
+    let key_id = || signature.claimed_key_id_hex();
+    if let Some(given) = given {
+        let not_that = || SourceError::NotThatKey { signed_by: key_id(), given: given.key_id_hex() };
+        return signature.choose([given].into_iter(), hash).ok_or_else(not_that);
     }
     let known = known.entries().iter().map(|entry| &entry.key);
-    let found = known.chain(offered).find(|key| key.key_id_hex() == key_id).copied();
-    found.ok_or(SourceError::UnknownKey { key_id })
+    signature.choose(known.chain(offered), hash).ok_or_else(|| SourceError::UnknownKey { key_id: key_id() })
 }
 
 #[cfg(test)]
@@ -224,6 +223,50 @@ mod tests {
         ground.write(&text);
         assert!(matches!(ground.read(None, true), Err(SourceError::UnknownKey { .. })), "its id is another");
         assert!(matches!(ground.read(Some(&other), true), Err(SourceError::NotThatKey { .. })));
+    }
+
+    /// What nothing signs, changed: bytes 2 to 9 of a key and of a signature.
+    fn under_another_id(base64: &str) -> String {
+        use base64::prelude::{BASE64_STANDARD, Engine};
+        let mut bytes = BASE64_STANDARD.decode(base64).unwrap();
+        bytes[2..10].copy_from_slice(&[7; 8]);
+        BASE64_STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn e089_a_key_pinned_under_a_rewritten_id_verifies_and_is_the_publishers_own() {
+        let ground = Ground::new();
+        let (genuine, key) = (ground.sign(), ground.secret.public());
+        let pinned: PublicKey = under_another_id(&key.to_string()).parse().unwrap();
+        let lines: Vec<&str> = genuine.lines().collect();
+        ground.write(&format!(
+            "untrusted comment: {pinned}\n{}\n{}\n{}\n",
+            under_another_id(lines[1]),
+            lines[2],
+            lines[3]
+        ));
+        let first = ground.read(None, false).unwrap();
+        assert_eq!(first.publisher.map(|key| key.key_id()), Some([7; 8]));
+        let mut trust = TrustStore::default();
+        let now = crate::timestamp::Timestamp::from_unix_seconds(1);
+        trust.trust(pinned, "A. Player".parse().unwrap(), crate::plugins::trust::How::FirstSight, now).unwrap();
+        // what the publisher signed, with midimon and with minisign, which names no key
+        for text in [genuine.clone(), genuine.replace(&key.to_string(), "minisign")] {
+            ground.write(&text);
+            let offer = || Local::new(&ground.path).offer().unwrap();
+            assert_eq!(offer().read(&trust, None, false).unwrap().publisher, first.publisher);
+            assert!(offer().read(&trust, Some(&pinned), false).is_ok());
+        }
+        // a stranger's package under either id is nobody's here
+        let stranger = Ground::new();
+        let theirs = stranger.sign().replace(&stranger.secret.public().to_string(), "minisign");
+        stranger.write(&theirs);
+        let read = |given| Local::new(&stranger.path).offer().unwrap().read(&trust, given, false);
+        assert!(matches!(read(None), Err(SourceError::UnknownKey { .. })));
+        assert!(matches!(read(Some(&pinned)), Err(SourceError::NotThatKey { .. })));
+        let lines: Vec<&str> = theirs.lines().collect();
+        stranger.write(&format!("{}\n{}\n{}\n{}\n", lines[0], under_another_id(lines[1]), lines[2], lines[3]));
+        assert!(matches!(read(None), Err(SourceError::Package(PackageError::Signature(SignatureError::Content)))));
     }
 
     #[test]

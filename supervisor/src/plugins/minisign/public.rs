@@ -5,7 +5,9 @@ use crate::plugins::files::{FileError, read_given};
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -31,10 +33,39 @@ pub enum KeyError {
 
 /// A publisher's public key with the id minisign gave it. It is a point of the
 /// curve in its only encoding, and not one of the weak ones.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// The point alone is the key: equal are two that verify the same signatures.
+/// The id is signed by nobody, so whoever passes a key on can change it.
+#[derive(Clone, Copy)]
 pub struct PublicKey {
     id: KeyId,
     key: [u8; 32],
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl Hash for PublicKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl PartialOrd for PublicKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PublicKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key)
+    }
 }
 
 impl PublicKey {
@@ -105,12 +136,6 @@ impl PublicKey {
     #[must_use]
     pub fn key_id_hex(&self) -> String {
         key_id_hex(self.id)
-    }
-
-    /// Whether both verify the same signatures, whatever ids they go by.
-    #[must_use]
-    pub fn same_point(&self, other: &Self) -> bool {
-        self.key == other.key
     }
 
     /// As minisign keeps it in its files.

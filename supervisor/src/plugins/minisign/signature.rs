@@ -166,20 +166,41 @@ impl Signature {
         key_id_hex(self.key_id)
     }
 
+    /// Which of `keys` made this signature of `hash`; else the one with its id, of which
+    /// [`Signature::verify`] says what does not fit; `None` when neither is among them.
+    /// The id, which anybody can change, only says which to try first.
+    #[must_use]
+    pub fn choose<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k PublicKey> + Clone,
+        hash: &Blake2b512Digest,
+    ) -> Option<&'k PublicKey> {
+        let is_named = |key: &&PublicKey| key.key_id() == self.key_id;
+        let named = keys.clone().filter(is_named);
+        let others = keys.filter(|key| !is_named(key));
+        // a changed comment is a mistake of this key's signature, not another key's
+        let fits = |key: &&PublicKey| {
+            !matches!(self.verify(key, hash), Err(SignatureError::Content | SignatureError::OtherKey { .. }))
+        };
+        named.clone().chain(others).find(fits).or_else(|| named.clone().next())
+    }
+
     /// Checks both signatures and hands out the trusted comment. Strict: a
-    /// signature has one encoding, and weak points are refused.
+    /// signature has one encoding, and weak points are refused. The key's id need not
+    /// be the signature's: no signature covers it.
     ///
     /// # Errors
     /// What does not fit.
     pub fn verify(&self, key: &PublicKey, hash: &Blake2b512Digest) -> Result<TrustedComment, SignatureError> {
-        if self.key_id != key.key_id() {
-            return Err(SignatureError::OtherKey { signed_by: self.claimed_key_id_hex(), key: key.key_id_hex() });
-        }
-        let verifying = key.verifying().map_err(|_| SignatureError::Content)?;
+        let does_not_fit = || match self.key_id == key.key_id() {
+            true => SignatureError::Content,
+            false => SignatureError::OtherKey { signed_by: self.claimed_key_id_hex(), key: key.key_id_hex() },
+        };
+        let verifying = key.verifying().map_err(|_| does_not_fit())?;
         let strict = |message: &[u8], signature: &[u8; 64]| {
             verifying.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
         };
-        strict(&hash.0, &self.of_file).map_err(|_| SignatureError::Content)?;
+        strict(&hash.0, &self.of_file).map_err(|_| does_not_fit())?;
         let all = [&self.of_file[..], self.trusted_comment.0.as_bytes()].concat();
         strict(&all, &self.of_all).map_err(|_| SignatureError::Comment)?;
         Ok(self.trusted_comment.clone())

@@ -161,8 +161,7 @@ impl Locked {
     /// What the file system says.
     pub fn disable_publisher(&self, key: &PublicKey, reason: &str) -> Result<Vec<PluginId>, StoreError> {
         let mut disabled = Vec::new();
-        // the key itself counts, not the id it goes by
-        let is_theirs = |record: &Installed| record.publisher.as_ref().is_some_and(|own| own.same_point(key));
+        let is_theirs = |record: &Installed| record.publisher.as_ref() == Some(key);
         for record in self.list()?.into_iter().flatten().filter(is_theirs) {
             self.set_enabled(&record.id, false, Some(reason.to_owned()))?;
             disabled.push(record.id);

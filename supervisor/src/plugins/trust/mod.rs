@@ -128,7 +128,7 @@ impl TrustStore {
     /// a revoked one does not come back under another id.
     #[must_use]
     pub fn standing(&self, key: &PublicKey) -> Standing<'_> {
-        match self.entries.iter().find(|entry| entry.key.same_point(key)) {
+        match self.entries.iter().find(|entry| entry.key == *key) {
             None => Standing::Unknown,
             Some(entry) if entry.revoked.is_some() => Standing::Revoked(entry),
             Some(entry) => Standing::Trusted(entry),
@@ -153,7 +153,7 @@ impl TrustStore {
         how: How,
         now: Timestamp,
     ) -> Result<&Entry, TrustRefusal> {
-        if let Some(index) = self.entries.iter().position(|entry| entry.key.same_point(&key)) {
+        if let Some(index) = self.entries.iter().position(|entry| entry.key == key) {
             let known = &self.entries[index];
             return match known.revoked {
                 Some(revoked) => Err(TrustRefusal::Revoked { name: known.name.clone(), revoked }),
@@ -185,7 +185,7 @@ impl TrustStore {
         how: How,
         now: Timestamp,
     ) -> Result<&Entry, TrustRefusal> {
-        match self.entries.iter().position(|entry| entry.key.same_point(&key)) {
+        match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => {
                 let entry = &mut self.entries[index];
                 entry.revoked.get_or_insert(now);
