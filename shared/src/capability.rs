@@ -1,5 +1,6 @@
 //! What a plugin can ask for beyond computing.
 
+use crate::text::unshowable;
 use serde::Serialize;
 use std::{fmt, str::FromStr};
 
@@ -65,6 +66,9 @@ pub struct Capability {
     pub target: Option<String>,
 }
 
+/// Longest target, in bytes.
+pub const MAX_TARGET: usize = 256;
+
 /// Why a text is no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
@@ -75,8 +79,12 @@ pub enum InvalidCapability {
     TargetMissing(CapabilityKind),
     #[error("'{0}' takes no target")]
     TargetUnexpected(CapabilityKind),
-    #[error("the target of '{0}' is over 256 bytes or has control characters")]
-    TargetMalformed(CapabilityKind),
+    #[error("the target of '{0}' is over {MAX_TARGET} bytes")]
+    TargetTooLong(CapabilityKind),
+    #[error("the target of '{0}' has the character U+{code:04X}, which cannot be shown safely", code = u32::from(*.1))]
+    TargetUnshowable(CapabilityKind, char),
+    #[error("the target of '{0}' is nothing but spaces")]
+    TargetBlank(CapabilityKind),
 }
 
 impl FromStr for Capability {
@@ -98,10 +106,12 @@ impl FromStr for Capability {
         match target {
             Some("") | None if kind.needs_target() => Err(InvalidCapability::TargetMissing(kind)),
             Some(_) if !kind.needs_target() => Err(InvalidCapability::TargetUnexpected(kind)),
-            Some(target) if target.len() > 256 || target.chars().any(char::is_control) => {
-                Err(InvalidCapability::TargetMalformed(kind))
-            }
-            target => Ok(Self { kind, target: target.map(str::to_owned) }),
+            Some(target) if target.len() > MAX_TARGET => Err(InvalidCapability::TargetTooLong(kind)),
+            Some(target) if target.trim().is_empty() => Err(InvalidCapability::TargetBlank(kind)),
+            target => match target.and_then(unshowable) {
+                Some(bad) => Err(InvalidCapability::TargetUnshowable(kind, bad)),
+                None => Ok(Self { kind, target: target.map(str::to_owned) }),
+            },
         }
     }
 }
@@ -139,6 +149,16 @@ mod tests {
         assert_eq!("network:".parse::<Capability>(), Err(InvalidCapability::TargetMissing(CapabilityKind::Network)));
         assert!("filesystem:/etc".parse::<Capability>().is_err());
         assert!("root".parse::<Capability>().is_err());
-        assert!("midi:a\x1b[31m".parse::<Capability>().is_err());
+        assert!("midi:  ".parse::<Capability>().is_err());
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_shown_is_refused() {
+        for bad in ["midi:a\x1b[31m", "midi:Syn\u{ad}th", "midi:a\u{202e}b", "midi:\u{301}", "subprocess:\u{200b}git"] {
+            let refused = bad.parse::<Capability>();
+            assert!(matches!(refused, Err(InvalidCapability::TargetUnshowable(..))), "{bad:?}: {refused:?}");
+        }
+        let long = format!("midi:{}", "é".repeat(129));
+        assert_eq!(long.parse::<Capability>(), Err(InvalidCapability::TargetTooLong(CapabilityKind::Midi)));
     }
 }

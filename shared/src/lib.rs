@@ -6,8 +6,8 @@
 //! is told about a trigger ([`context`]), and the values all of these are made
 //! of ([`midi`], [`id`], [`capability`], [`limits`]); how a worker is started
 //! ([`spawn`]), what its sandbox achieved ([`sandbox`], [`landlock`]), what it can ask for
-//! ([`host`]) and how it says why it ended ([`exit`]); and the C interface of
-//! native plugins ([`abi`]).
+//! ([`host`]) and how it says why it ended ([`exit`]); the C interface of
+//! native plugins ([`abi`]); and what text can be shown ([`text`]).
 #![forbid(unsafe_code)]
 
 pub mod abi;
@@ -24,6 +24,7 @@ pub mod pipe;
 pub mod protocol;
 pub mod sandbox;
 pub mod spawn;
+pub mod text;
 
 pub use capability::{Capability, CapabilityKind};
 pub use context::TriggerContext;

@@ -82,7 +82,7 @@ enum Command {
     Logs(logs::Logs),
     /// Show what a plugin did: files, requests, violations, grants
     Audit(audit::Audit),
-    /// Show or empty a plugin's data directory
+    /// Install, update and manage plugins; make, sign and check packages
     Plugin(plugin::Plugin),
     /// Say where plugins are found by name, or make such a place
     Index(index::Index),

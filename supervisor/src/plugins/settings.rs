@@ -2,13 +2,16 @@
 //! one, `state/settings/dev/<id>.json` for one under development.
 //!
 //! Some of it is secret. Nothing here shows values when it is printed for
-//! debugging, and whoever shows them to people asks [`SettingSpec::secret`] first.
+//! debugging, and whoever shows them to people asks [`Settings::is_secret`] first: a value
+//! stays secret when another version of the plugin does not call it so any more. In the file
+//! a secret is an object, `{"secret": VALUE}`; no setting is one.
 
 use super::files::{FileError, open_dir, read_regular};
 use super::manifest::{ParamType, SettingSpec};
 use crate::home::{HomeError, private_dir, write_atomic};
 use midimon_shared::PluginId;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,9 @@ use std::path::{Path, PathBuf};
 pub const MAX_VALUE: usize = 4096;
 /// Most bytes of all values as a plugin gets them: they travel in one frame with other things.
 pub const MAX_BYTES: usize = 32 * 1024;
+
+/// What marks a secret in the file.
+const SECRET: &str = "secret";
 
 /// Whose settings these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +39,14 @@ pub enum Owner {
 pub enum SettingsError {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: FileError },
-    #[error("{}: is not a JSON object; remove it and set the values again with `midimon plugin config set`", path.display())]
+    #[error("{}: is not a JSON object of values; remove it and set the values again with `midimon plugin config set`", path.display())]
     NotJson { path: PathBuf },
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("it needs {}: `midimon plugin config set {id} {} VALUE`", names.join(", "), names[0])]
-    Required { id: PluginId, names: Vec<String> },
+    #[error("it needs {}: `{command}`", names.join(", "))]
+    Required { names: Vec<String>, command: String },
     #[error("there is no setting '{name}'; {}", if known.is_empty() { "this plugin has none".to_owned() } else { format!("there are: {known}") })]
     Unknown { name: String, known: String },
     #[error("'{name}' must be {wanted}")]
@@ -49,10 +55,8 @@ pub enum SettingsError {
     TooLong { name: String },
     #[error("all settings together are over {MAX_BYTES} bytes")]
     TooMany,
-    #[error(
-        "'{name}' is set to what this version of the plugin does not take; set it again: `midimon plugin config set {id} {name} VALUE`"
-    )]
-    Stale { id: PluginId, name: String },
+    #[error("'{name}' is set to what this version of the plugin does not take; set it again: `{command}`")]
+    Stale { name: String, command: String },
 }
 
 /// The values of one plugin.
@@ -61,6 +65,8 @@ pub struct Settings {
     id: PluginId,
     dir: PathBuf,
     values: Map<String, Value>,
+    /// The names of those that were secret when they were set.
+    secrets: BTreeSet<String>,
 }
 
 impl fmt::Debug for Settings {
@@ -97,7 +103,7 @@ impl Settings {
             Owner::Installed => settings_dir.to_owned(),
             Owner::Dev => settings_dir.join("dev"),
         };
-        let mut settings = Self { id: id.clone(), dir, values: Map::new() };
+        let mut settings = Self { id: id.clone(), dir, values: Map::new(), secrets: BTreeSet::new() };
         let path = settings.path();
         let bytes = match open_dir(&settings.dir) {
             Ok(dir) => read_regular(dir, &file_name(id), 2 * MAX_BYTES as u64),
@@ -106,12 +112,41 @@ impl Settings {
         };
         match bytes {
             Ok(bytes) => {
-                settings.values = serde_json::from_slice(&bytes).map_err(|_| SettingsError::NotJson { path })?;
+                let stored = serde_json::from_slice(&bytes).ok();
+                stored.and_then(|stored| settings.take(stored)).ok_or(SettingsError::NotJson { path })?;
                 Ok(settings)
             }
             Err(FileError::Missing) => Ok(settings),
             Err(source) => Err(SettingsError::File { path, source }),
         }
+    }
+
+    /// The values as a file has them; `None` when they are no values.
+    fn take(&mut self, stored: Map<String, Value>) -> Option<()> {
+        for (name, value) in stored {
+            let value = match value {
+                Value::Object(mut secret) => {
+                    self.secrets.insert(name.clone());
+                    let value = secret.remove(SECRET)?;
+                    if secret.is_empty() { value } else { return None }
+                }
+                value => value,
+            };
+            if matches!(value, Value::Null | Value::Array(_) | Value::Object(_)) {
+                return None;
+            }
+            self.values.insert(name, value);
+        }
+        Some(())
+    }
+
+    fn stored(&self) -> Map<String, Value> {
+        let one = |(name, value): (&String, &Value)| {
+            let value = value.clone();
+            let is_secret = self.secrets.contains(name);
+            (name.clone(), if is_secret { Value::Object(Map::from_iter([(SECRET.to_owned(), value)])) } else { value })
+        };
+        self.values.iter().map(one).collect()
     }
 
     fn path(&self) -> PathBuf {
@@ -128,7 +163,7 @@ impl Settings {
         }
         private_dir(&self.dir)?;
         let path = self.path();
-        let text = serde_json::to_vec_pretty(&self.values).unwrap_or_default(); // cannot fail: keys are texts
+        let text = serde_json::to_vec_pretty(&self.stored()).unwrap_or_default(); // cannot fail: keys are texts
         write_atomic(&path, &text, 0o600).map_err(|source| SettingsError::Write { path, source })
     }
 
@@ -136,6 +171,13 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
+    }
+
+    /// Whether the value of a setting is not to be shown: the manifest calls it secret, or
+    /// the one did with which it was set.
+    #[must_use]
+    pub fn is_secret(&self, spec: &SettingSpec) -> bool {
+        spec.secret || self.secrets.contains(&spec.name)
     }
 
     /// Sets a value from its text.
@@ -159,6 +201,12 @@ impl Settings {
         };
         let value = value.ok_or_else(|| SettingsError::Type { name: name.to_owned(), wanted })?;
         self.values.insert(name.to_owned(), value);
+        // typed anew, it is what the manifest says now
+        if spec.secret {
+            self.secrets.insert(name.to_owned())
+        } else {
+            self.secrets.remove(name)
+        };
         Ok(())
     }
 
@@ -168,6 +216,7 @@ impl Settings {
     /// The plugin has no such setting and no value is left from one.
     pub fn unset(&mut self, specs: &[SettingSpec], name: &str) -> Result<bool, SettingsError> {
         let was_set = self.values.remove(name).is_some();
+        self.secrets.remove(name);
         if !was_set {
             find(specs, name)?;
         }
@@ -190,18 +239,29 @@ impl Settings {
                 Some(value) if spec.ty.accepts(value) => {
                     handed.insert(spec.name.clone(), value.clone());
                 }
-                Some(_) => return Err(SettingsError::Stale { id: self.id.clone(), name: spec.name.clone() }),
+                Some(_) => {
+                    return Err(SettingsError::Stale { name: spec.name.clone(), command: self.command(spec) });
+                }
                 None => {}
             }
         }
         handed.extend(typed.into_iter().map(|(name, target)| (name.to_owned(), Value::from(target))));
         let missing = specs.iter().filter(|spec| spec.required && !handed.contains_key(&spec.name));
-        let names: Vec<String> = missing.map(|spec| spec.name.clone()).collect();
-        if !names.is_empty() {
-            return Err(SettingsError::Required { id: self.id.clone(), names });
+        let missing: Vec<&SettingSpec> = missing.collect();
+        if let Some(first) = missing.first() {
+            let names = missing.iter().map(|spec| spec.name.clone()).collect();
+            return Err(SettingsError::Required { names, command: self.command(first) });
         }
         let text = Value::Object(handed).to_string();
         if text.len() > MAX_BYTES { Err(SettingsError::TooMany) } else { Ok(Handed(text)) }
+    }
+}
+
+impl Settings {
+    /// What sets a value; of a secret without it, which is typed or read where nobody sees it.
+    fn command(&self, spec: &SettingSpec) -> String {
+        let value = if spec.secret { "" } else { " VALUE" };
+        format!("midimon plugin config set {} {}{value}", self.id, spec.name)
     }
 }
 
@@ -302,9 +362,53 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_stays_one_when_another_version_does_not_call_it_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut set = settings(dir.path());
+        set.set(&specs(), "token", "s3cret").unwrap();
+        set.set(&specs(), "port", "1").unwrap();
+        set.save().unwrap();
+        let mut read = settings(dir.path());
+        let mut later = specs();
+        later[0].secret = false;
+        assert!(read.is_secret(&later[0]) && !read.is_secret(&later[1]));
+        assert_eq!(read.handed(&later, []).unwrap().json(), r#"{"token":"s3cret","port":1}"#);
+        // what is set now is what it is called now
+        read.set(&later, "token", "open").unwrap();
+        read.save().unwrap();
+        assert!(!settings(dir.path()).is_secret(&later[0]));
+        read.set(&specs(), "token", "s3cret").unwrap();
+        assert!(read.unset(&later, "token").unwrap() && !read.is_secret(&later[0]));
+    }
+
+    #[test]
+    fn the_command_that_sets_a_secret_has_no_value_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut set = settings(dir.path());
+        let told = set.handed(&specs(), []).unwrap_err().to_string();
+        assert!(told.contains("`midimon plugin config set obs token`"), "{told}");
+        set.set(&specs(), "token", "s3cret").unwrap();
+        let mut changed = specs();
+        changed[0].ty = ParamType::Boolean;
+        let told = set.handed(&changed, []).unwrap_err().to_string();
+        assert!(told.contains("`midimon plugin config set obs token`"), "{told}");
+        changed[0].secret = false;
+        let told = set.handed(&changed, []).unwrap_err().to_string();
+        assert!(told.contains("`midimon plugin config set obs token VALUE`"), "{told}");
+    }
+
+    #[test]
     fn a_damaged_file_is_an_error_and_nothing_of_it_is_shown() {
         let dir = tempfile::tempdir().unwrap();
-        for text in ["{\"token\": \"s3cret\"", "[\"s3cret\"]", "\"s3cret\""] {
+        for text in [
+            r#"{"token": "s3cret""#,
+            r#"["s3cret"]"#,
+            r#""s3cret""#,
+            r#"{"token": {"secret": {"secret": "s3cret"}}}"#,
+            r#"{"token": {"secret": "s3cret", "x": 1}}"#,
+            r#"{"token": {}}"#,
+            r#"{"token": null}"#,
+        ] {
             std::fs::write(dir.path().join("obs.json"), text).unwrap();
             let told = Settings::load(dir.path(), Owner::Installed, &"obs".parse().unwrap()).unwrap_err();
             let told = format!("{told} {told:?}");

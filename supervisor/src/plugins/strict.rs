@@ -19,6 +19,12 @@ pub enum StrictError {
     /// Every mistake, in the order of the text.
     #[error("{}", lines(path, problems))]
     Invalid { path: PathBuf, problems: Vec<Problem> },
+    #[error("{}: is left as it is, as what was to be written could not be read again{}", path.display(), why(problems))]
+    Unreadable { path: PathBuf, problems: Vec<Problem> },
+}
+
+fn why(problems: &[Problem]) -> String {
+    problems.first().map_or_else(String::new, |problem| format!(": {}", problem.message))
 }
 
 fn lines(path: &Path, problems: &[Problem]) -> String {
@@ -66,6 +72,25 @@ pub(in crate::plugins) fn read<T>(
     };
     let text = String::from_utf8(bytes).map_err(|_| StrictError::NotText { path: path() })?;
     parse(&text).map(Some).map_err(|problems| StrictError::Invalid { path: path(), problems })
+}
+
+/// That `text`, which is about to be written to `path`, will be read as `value`. A file
+/// that is refused when it is read would lock its owner out.
+///
+/// # Errors
+/// [`StrictError::Unreadable`]; nothing must be written then.
+pub(in crate::plugins) fn reads_back<T: PartialEq>(
+    value: &T,
+    text: &str,
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Result<(), StrictError> {
+    let problems = match parse(text) {
+        Ok(read) if read == *value => return Ok(()),
+        Ok(_) => Vec::new(),
+        Err(problems) => problems,
+    };
+    Err(StrictError::Unreadable { path: path.to_owned(), problems })
 }
 
 /// A text as TOML writes it.

@@ -2,6 +2,7 @@
 
 use super::rate::TokenBucket;
 use crate::clock::Time;
+use midimon_shared::text::safe_text;
 use std::collections::VecDeque;
 
 /// Lines kept in memory for each worker.
@@ -147,19 +148,7 @@ impl LogFilter {
 /// something written out: control, bidirectional and zero-width characters.
 #[must_use]
 pub fn safe(text: &str) -> String {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{61C}' | '\u{E0000}'..='\u{E007F}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\t' => shown.push(' '),
-            c if acts(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    shown
+    safe_text(text).into_owned()
 }
 
 /// The last lines.

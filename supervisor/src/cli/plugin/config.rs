@@ -109,7 +109,7 @@ fn get(context: &Context, id: &PluginId, setting: Option<&str>, json: bool) -> R
         return Err(CliError::Failed(format!("'{id}' has no setting '{name}'; it has: {}", known.join(", "))));
     }
     let shown = |spec: &SettingSpec| match (settings.get(&spec.name), &spec.default) {
-        (Some(_), _) if spec.secret => Value::from(HIDDEN),
+        (Some(_), _) if settings.is_secret(spec) => Value::from(HIDDEN),
         (Some(value), _) | (None, Some(value)) => value.clone(),
         (None, None) => Value::Null,
     };

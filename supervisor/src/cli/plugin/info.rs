@@ -79,7 +79,7 @@ impl Info {
         let setting = |spec: &crate::plugins::manifest::SettingSpec| Setting {
             name: spec.name.clone(),
             set: set.get(&spec.name).is_some(),
-            secret: spec.secret,
+            secret: set.is_secret(spec),
             required: spec.required,
             description: spec.description.clone(),
         };

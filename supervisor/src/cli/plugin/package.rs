@@ -3,17 +3,12 @@
 use crate::cli::safe_text::safe_text;
 use crate::cli::units::bytes;
 use crate::cli::{CliError, Context};
+use crate::home::write_atomic;
 use crate::plugins::manifest::files::hex;
 use crate::plugins::package::{self, NativeFacts, Packed};
 use clap::Args;
 use sha2::{Digest, Sha256};
-use std::ffi::OsString;
-use std::fs::{File, remove_file, rename};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// What is added to a package's name for its signature.
-const SIGNATURE_SUFFIX: &str = ".minisig";
 
 /// `midimon plugin pack`
 #[derive(Debug, Args)]
@@ -43,22 +38,12 @@ impl Pack {
 
 /// Writes a file that appears whole or not at all; what has its name is replaced, unless it is no file.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = |error: io::Error| CliError::Failed(format!("cannot write '{}': {error}", path.display()));
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(CliError::Failed(format!("'{}' is no regular file; choose another name", path.display())));
     }
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?);
-    name.push(format!(".{}", std::process::id()));
-    let beside = path.with_file_name(name);
-    // create_new follows no link that somebody planted
-    let written = File::create_new(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| rename(&beside, path));
-    written.map_err(|error| {
-        let _ = remove_file(&beside); // the error that led here is the one to report
-        failed(error)
-    })
+    // it is made to be given away
+    let written = write_atomic(path, bytes, 0o644);
+    written.map_err(|error| CliError::Failed(format!("cannot write '{}': {error}", path.display())))
 }
 
 fn text(packed: &Packed, path: &Path) -> String {
@@ -88,13 +73,6 @@ pub(super) fn needs(facts: &NativeFacts) -> String {
         Some((major, minor)) => format!("glibc {major}.{minor} or newer, {libraries}"),
         None => libraries,
     }
-}
-
-/// Where a package's signature is.
-pub(super) fn signature_path(package: &Path) -> PathBuf {
-    let mut path = package.as_os_str().to_owned();
-    path.push(SIGNATURE_SUFFIX);
-    path.into()
 }
 
 #[cfg(test)]

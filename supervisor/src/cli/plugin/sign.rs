@@ -1,12 +1,12 @@
 //! `plugin sign`: a publisher's name under a package.
 
-use super::package::{signature_path, write};
+use super::package::write;
 use crate::cli::key::read_secret;
 use crate::cli::safe_text::safe_text;
 use crate::cli::units::count;
 use crate::cli::{CliError, Context};
 use crate::plugins::minisign::{Signature, TrustedComment};
-use crate::plugins::package::PackageFile;
+use crate::plugins::package::{PackageFile, signature_path};
 use clap::Args;
 use std::path::PathBuf;
 

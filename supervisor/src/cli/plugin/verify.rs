@@ -1,6 +1,6 @@
 //! `plugin verify`: every check a package goes through, explained one by one.
 
-use super::package::{needs, signature_path};
+use super::package::needs;
 use crate::cli::output::{Colour, Look};
 use crate::cli::safe_text::safe_text;
 use crate::cli::units::bytes;
@@ -9,7 +9,7 @@ use crate::plugins::files::FileError;
 use crate::plugins::manifest::TARGET;
 use crate::plugins::manifest::files::hex;
 use crate::plugins::minisign::{PublicKey, Signature, SignatureError};
-use crate::plugins::package::{Contents, PackageError, PackageFile, VerifiedPackage};
+use crate::plugins::package::{Contents, PackageError, PackageFile, VerifiedPackage, signature_path};
 use crate::plugins::trust::{Standing, TrustStore};
 use crate::workers::status::PluginKind;
 use clap::Args;

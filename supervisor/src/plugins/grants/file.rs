@@ -8,10 +8,11 @@
 use super::Grants;
 use crate::plugins::Manifest;
 use crate::plugins::manifest::walk::{Document, Field, Table};
-use crate::plugins::manifest::{Ask, Problem};
+use crate::plugins::manifest::{Ask, Problem, check_target};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::store::record::schema;
 use crate::plugins::strict::{self, quoted};
+use crate::workers::broker::endpoint::InvalidEndpoint;
 use midimon_shared::PluginId;
 use midimon_shared::capability::{Capability, CapabilityKind};
 
@@ -73,6 +74,8 @@ pub enum GrantChange {
     NotAsked { wanted: Capability, asked: String },
     #[error("the plugin asks for more than one target of '{kind}': {}; install it again to answer each", prompts.join(", "))]
     WhichAsk { kind: CapabilityKind, prompts: Vec<String> },
+    #[error("'{wanted}' means nothing: {fault}")]
+    BadTarget { wanted: Capability, fault: InvalidEndpoint },
     #[error("'{0}' is not granted")]
     NotGranted(Capability),
     #[error("'{0}' is granted already")]
@@ -119,6 +122,7 @@ impl GrantFile {
                 false => Err(GrantChange::GrantedAlready(wanted.clone())),
             };
         }
+        let bad_target = |fault| GrantChange::BadTarget { wanted: wanted.clone(), fault };
         let asks: Vec<&Ask> = manifest.asks.iter().filter(|ask| ask.kind == wanted.kind).collect();
         match asks[..] {
             [] => Err(GrantChange::NotAsked { wanted: wanted.clone(), asked: asked(manifest) }),
@@ -126,6 +130,7 @@ impl GrantFile {
                 Err(GrantChange::GrantedAlready(wanted.clone()))
             }
             [ask] => {
+                check_target(wanted).map_err(bad_target)?;
                 self.answers.retain(|answer| !answer.is_to(ask));
                 let (kind, prompt) = (ask.kind, ask.prompt.clone());
                 self.answers.push(Answer { kind, prompt, capability: Some(wanted.clone()) });
@@ -408,6 +413,32 @@ mod tests {
         assert_eq!(new.asked, set(&["filesystem", "input", "system-control"]));
         let stranger = GrantFile { publisher: Some(SecretKey::generate().unwrap().public()), ..file(&[], &[], &[]) };
         assert_eq!(stranger.clone().after(&before, &old), stranger);
+    }
+
+    #[test]
+    fn an_answer_that_means_nothing_is_not_granted() {
+        let manifest = manifest(&[], &["Address"]);
+        let mut grants = file(&[], &[], &[("Address", None)]);
+        let refused = grants.grant(&manifest, &cap("network:obs")).unwrap_err();
+        assert!(matches!(&refused, GrantChange::BadTarget { .. }) && refused.to_string().contains("HOST:PORT"));
+        assert_eq!(grants, file(&[], &[], &[("Address", None)]));
+        grants.grant(&manifest, &cap("network:obs:1")).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        use crate::plugins::strict::reads_back;
+        let reads = |grants: &GrantFile| reads_back(grants, &grants.to_text(), "g.toml".as_ref(), GrantFile::parse);
+        let good = file(&["midi:Synth"], &["midi:Synth"], &[("A", None)]);
+        reads(&good).unwrap();
+        // made past the checks of `from_str`
+        let target = Some("Syn\u{ad}th".to_owned());
+        let hidden = Capability { kind: CapabilityKind::Midi, target };
+        let bad = GrantFile { asked: [hidden].into_iter().collect(), ..file(&[], &[], &[]) };
+        let told = reads(&bad).unwrap_err().to_string();
+        assert!(told.contains("g.toml") && told.contains("U+00AD"), "{told}");
+        let double = GrantFile { answers: vec![good.answers[0].clone(), good.answers[0].clone()], ..good };
+        assert!(reads(&double).is_err());
     }
 
     #[test]

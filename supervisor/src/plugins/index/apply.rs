@@ -129,7 +129,7 @@ pub fn refresh(home: &Home, name: &IndexName, now: Timestamp) -> Result<Current,
 }
 
 fn is_storable(path: &str) -> bool {
-    path.chars().count() <= 4_096 && path.chars().all(crate::plugins::manifest::is_showable)
+    path.chars().count() <= 4_096 && midimon_shared::text::unshowable(path).is_none()
 }
 
 fn fetch(

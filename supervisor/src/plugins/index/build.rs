@@ -14,7 +14,7 @@ use crate::plugins::manifest::{Manifest, TARGET};
 use crate::plugins::minisign::{
     self, Blake2b512Digest, KeyError, PublicKey, SecretKey, Signature, SignatureError, TrustedComment,
 };
-use crate::plugins::package::{Contents, PackageError, PackageFile, SUFFIX};
+use crate::plugins::package::{Contents, PackageError, PackageFile, SIGNATURE_SUFFIX, SUFFIX};
 use crate::timestamp::Timestamp;
 use crate::workers::status::PluginKind;
 use midimon_shared::PluginId;
@@ -244,7 +244,7 @@ fn package(
     let path = || dir.join(name);
     check_name(name).map_err(|fault| BuildError::Name { path: path(), fault })?;
     let taken = source.fetch_package(name)?;
-    let signature_name = format!("{name}.minisig");
+    let signature_name = format!("{name}{SIGNATURE_SUFFIX}");
     let signature = match read_regular(fd, &signature_name, minisign::MAX_TEXT as u64) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| SignatureError::NotText),
         Err(FileError::Missing) => return Err(BuildError::Unsigned { path: path() }),

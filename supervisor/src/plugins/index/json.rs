@@ -1,7 +1,6 @@
 //! Reads JSON as strictly as midimon reads TOML: no key twice, none that is not
 //! known, everything bounded, and every mistake told with the path to it.
 
-use crate::plugins::manifest::is_showable;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
@@ -262,7 +261,7 @@ impl Field {
         if text.chars().count() > max {
             return Err(self.fault(format!("is over {max} characters")));
         }
-        match text.chars().find(|&character| !is_showable(character)) {
+        match midimon_shared::text::unshowable(text) {
             Some(bad) => {
                 Err(self.fault(format!("has the character U+{:04X}, which cannot be shown safely", u32::from(bad))))
             }

@@ -10,12 +10,11 @@ use crate::plugins::minisign::{self, Signature};
 use crate::plugins::package::{MAX_PACKAGE, SUFFIX};
 use crate::timestamp::Timestamp;
 use crate::workers::status::PluginKind;
+use midimon_shared::abi::MAX_VERSION;
 use semver::Version;
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// Longest version, in characters: as in a manifest.
-const MAX_VERSION: usize = 64;
 /// Most targets of a version: as in a manifest.
 const MAX_TARGETS: usize = 32;
 

@@ -3,7 +3,7 @@
 use super::plan::{Plan, State, Wanted};
 use super::words::{self, Risk};
 use crate::plugins::grants::{Answer, GrantFile};
-use crate::workers::broker::endpoint::Endpoint;
+use crate::plugins::manifest::check_target;
 use midimon_shared::capability::{Capability, CapabilityKind};
 use std::collections::BTreeSet;
 
@@ -45,9 +45,7 @@ pub fn typed_target(kind: CapabilityKind, typed: &str) -> Result<Capability, Bad
     let capability: Capability = format!("{kind}:{typed}")
         .parse()
         .map_err(|error: midimon_shared::capability::InvalidCapability| bad(error.to_string()))?;
-    if kind == CapabilityKind::Network {
-        Endpoint::parse(typed).map_err(|error| bad(error.to_string()))?;
-    }
+    check_target(&capability).map_err(|error| bad(error.to_string()))?;
     Ok(capability)
 }
 

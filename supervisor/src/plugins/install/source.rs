@@ -4,13 +4,9 @@ use crate::plugins::files::FileError;
 use crate::plugins::index::Mismatch;
 use crate::plugins::index::source::FetchError;
 use crate::plugins::minisign::{Blake2b512Digest, PublicKey, Signature, SignatureError};
-use crate::plugins::package::{Contents, PackError, PackageError, PackageFile};
+use crate::plugins::package::{Contents, PackError, PackageError, PackageFile, signature_path};
 use crate::plugins::trust::TrustStore;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-
-/// How the name of a signature's file ends, after the package's own.
-pub const SIGNATURE_SUFFIX: &str = ".minisig";
 
 /// What a source has to offer; nothing of it is believed yet.
 #[derive(Debug)]
@@ -93,9 +89,7 @@ impl Source for Local {
             return Ok(Offer::Directory(self.0.clone()));
         }
         let file = PackageFile::open(&self.0)?;
-        let mut name = OsString::from(&self.0);
-        name.push(SIGNATURE_SUFFIX);
-        let path = PathBuf::from(name);
+        let path = signature_path(&self.0);
         let signature = match Signature::read(&path) {
             Ok(signature) => Some(Box::new(signature)),
             Err(SignatureError::File(FileError::Missing)) => None,

@@ -1,9 +1,11 @@
 //! What each capability means, in midimon's own words. The one table of them:
-//! no text of a plugin is ever in it but the target, which is shown whole.
+//! no text of a plugin is ever in it but the target, which is shown whole, in quotation
+//! marks that it cannot close.
 
 use crate::workers::broker::address;
 use crate::workers::broker::endpoint::{Endpoint, Host, Transport};
 use midimon_shared::capability::{Capability, CapabilityKind};
+use midimon_shared::text::quoted;
 use serde::Serialize;
 
 /// How much harm a capability can do, least first.
@@ -40,9 +42,9 @@ pub fn sentence(capability: &Capability) -> String {
     match capability.kind {
         CapabilityKind::Filesystem => "keep files in a folder of its own; it sees no other file".to_owned(),
         CapabilityKind::Network => network(target),
-        CapabilityKind::Midi => format!("send MIDI to \"{target}\""),
+        CapabilityKind::Midi => format!("send MIDI to {}", quoted(target)),
         CapabilityKind::Subprocess => {
-            format!("run the program \"{target}\" with arguments of its choice, outside the sandbox, as you")
+            format!("run the program {} with arguments of its choice, outside the sandbox, as you", quoted(target))
         }
         CapabilityKind::Input => {
             "press keys, type text and move the mouse as you could, in any window, terminals too".to_owned()
@@ -115,7 +117,9 @@ fn reach(target: &str) -> Reach {
 fn network(target: &str) -> String {
     let datagrams = Endpoint::parse(target).is_ok_and(|endpoint| endpoint.transport == Transport::Udp);
     let verb = if datagrams { "exchange datagrams with" } else { "connect to" };
-    match reach(target) {
+    let reach = reach(target);
+    let target = quoted(target);
+    match reach {
         Reach::Internet => format!("{verb} {target} and send there whatever it knows"),
         Reach::ThisMachine => format!("{verb} {target}: a program on this computer"),
         Reach::Nearby => format!("{verb} {target}: not the internet, but your own network"),
@@ -163,6 +167,17 @@ mod tests {
             let capability = of(text);
             let sentence = sentence(&capability);
             assert!(sentence.contains(capability.target.as_deref().unwrap()), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_target_cannot_go_on_with_midimons_own_words() {
+        let hostile = "Synth\" and nothing else. midimon has checked this plugin. ”Next“";
+        for kind in CapabilityKind::ALL.into_iter().filter(|kind| kind.needs_target()) {
+            let sentence = sentence(&Capability { kind, target: Some(hostile.to_owned()) });
+            assert_eq!(sentence.matches(['"', '“', '”']).count(), 2, "{sentence}");
+            let quotation = sentence.split('"').nth(1).unwrap();
+            assert!(quotation.starts_with("Synth'") && quotation.ends_with("'Next'"), "{sentence}");
         }
     }
 

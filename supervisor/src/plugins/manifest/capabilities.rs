@@ -3,7 +3,9 @@
 use super::action::ParamType;
 use super::settings::SettingSpec;
 use super::walk::Field;
+use crate::workers::broker::endpoint::{Endpoint, InvalidEndpoint};
 use midimon_shared::capability::{Capability, CapabilityKind};
+use midimon_shared::text::is_quotation_mark;
 
 /// One capability and why the plugin wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,10 @@ fn requests(
             Ok(capability) if requests.iter().any(|request| request.capability == capability) => {
                 place.report(format!("`{capability}` is asked for twice"));
             }
-            Ok(capability) => requests.push(CapabilityRequest { capability, reason: reason.to_owned() }),
+            Ok(capability) => match check(&capability) {
+                Ok(()) => requests.push(CapabilityRequest { capability, reason: reason.to_owned() }),
+                Err(fault) => place.report(format!("`{capability}`: {fault}")),
+            },
             Err(error) => place.report(capability_help(&error.to_string(), &text)),
         }
     }
@@ -118,6 +123,27 @@ fn setting_name(field: &Field<'_>, settings: &[SettingSpec]) -> Option<String> {
         None => field.report(format!("there is no setting `{name}`; add it to [[settings]]")),
     }
     None
+}
+
+/// Whether a target can be what it is said to be: an address is one. Everything that is
+/// granted goes through here, so that it means the same to who grants it and who uses it.
+///
+/// # Errors
+/// A network target is no address.
+pub fn check_target(capability: &Capability) -> Result<(), InvalidEndpoint> {
+    match (capability.kind, &capability.target) {
+        (CapabilityKind::Network, Some(target)) => Endpoint::parse(target).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// A target stands in midimon's own sentences, where it must not go on with them.
+fn check(capability: &Capability) -> Result<(), String> {
+    check_target(capability).map_err(|error| error.to_string())?;
+    match capability.target.iter().flat_map(|target| target.chars()).find(|char| is_quotation_mark(*char)) {
+        Some(mark) => Err(format!("the target has a quotation mark (U+{:04X})", u32::from(mark))),
+        None => Ok(()),
+    }
 }
 
 /// In a manifest targets are a list of their own.

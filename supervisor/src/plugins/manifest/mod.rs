@@ -50,13 +50,13 @@ mod settings;
 pub(in crate::plugins) mod walk;
 
 pub use action::{ActionSpec, ParamSpec, ParamType};
-pub use capabilities::{Ask, CapabilityRequest};
+pub use capabilities::{Ask, CapabilityRequest, check_target};
 pub use files::FileEntry;
 pub use settings::SettingSpec;
-pub(in crate::plugins) use walk::is_showable;
 
 use crate::plugins::files::{FileError, open_dir, read_regular};
 use crate::workers::status::PluginKind;
+use midimon_shared::abi::MAX_VERSION;
 use midimon_shared::limits::InstanceMode;
 use midimon_shared::{Limits, PluginId};
 use semver::Version;
@@ -335,9 +335,9 @@ fn this_version() -> Version {
     Version::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Version::new(0, 0, 0)) // cannot fail: cargo checked it
 }
 
-/// It names directories and files too.
-fn version(field: &Field<'_>) -> Option<Version> {
-    field.text(64).and_then(|_| field.parse())
+/// A plugin's version. It names directories and files too.
+pub(in crate::plugins) fn version(field: &Field<'_>) -> Option<Version> {
+    field.text(MAX_VERSION).and_then(|_| field.parse())
 }
 
 /// The entry for this target and those for all: plain file names.

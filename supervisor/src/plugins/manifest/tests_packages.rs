@@ -117,6 +117,33 @@ fn a_target_can_be_left_for_the_user_to_type() {
 }
 
 #[test]
+fn a_target_is_an_address_or_a_name_without_quotation_marks() {
+    let asks = |kind: &str, target: &str| {
+        format!("[[capabilities]]\ncapability = \"{kind}\"\nreason = \"r\"\ntargets = ['{target}']\n")
+    };
+    for (kind, target) in [("network", "udp:[::1]:80"), ("network", "a.example:443"), ("midi", "Löwe, Synth (1)")] {
+        assert_eq!(parse(&asks(kind, target)).unwrap().capabilities.len(), 1, "{target}");
+    }
+    for target in ["nothing at all; it stays offline", "a", "a:0", "http://a:80", "0x7f.1:80", "a.example:443 only"] {
+        assert!(parse(&asks("network", target)).is_err(), "{target}");
+    }
+    let sentence = "Synth\" and nothing else. midimon has checked this plugin. \"";
+    for (kind, target) in [("midi", sentence), ("midi", "a“b"), ("subprocess", "git”"), ("subprocess", "＂")] {
+        refused(&asks(kind, target), "quotation mark");
+    }
+}
+
+#[test]
+fn a_reason_cannot_be_drawn_over_other_lines() {
+    let reason = |text: &str| format!("[[capabilities]]\ncapability = \"audio\"\nreason = \"{text}\"\n");
+    assert!(parse(&reason("É E\u{301} ▶\u{fe0f}")).is_ok());
+    refused(&reason(&format!("a{}", "\u{301}".repeat(290))), "U+0301");
+    refused(&reason("\u{20d0}x"), "U+20D0");
+    refused(&reason("a \u{fe0f}"), "U+FE0F");
+    refused(&reason("a\u{1bca0}"), "U+1BCA0");
+}
+
+#[test]
 fn what_is_packed_too_is_named_plainly() {
     assert_eq!(parse("include = [\"NOTES.txt\", \"x.dat\"]\n").unwrap().include, ["NOTES.txt", "x.dat"]);
     refused("include = [\"../secret\"]\n", "cannot be a file of a package");

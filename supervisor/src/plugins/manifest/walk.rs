@@ -3,6 +3,7 @@
 //! loses positions inside tagged tables).
 
 use super::Problem;
+use midimon_shared::text::unshowable;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
@@ -118,7 +119,7 @@ impl<'d> Field<'d> {
             "is empty".to_owned()
         } else if text.chars().count() > max {
             format!("is over {max} characters")
-        } else if let Some(bad) = text.chars().find(|&char| !is_showable(char)) {
+        } else if let Some(bad) = unshowable(text) {
             format!("has the character U+{:04X}, which cannot be shown safely", u32::from(bad))
         } else {
             return Some(text.to_owned());
@@ -228,16 +229,4 @@ fn to_json(value: &DeValue<'_>) -> Option<Value> {
                 .collect::<Option<Map<_, _>>>()?,
         ),
     })
-}
-
-/// Whether a character can stand in a listing or a prompt without lying about
-/// what is there: no control characters, nothing invisible, nothing that turns
-/// the direction of what follows.
-#[must_use]
-pub(in crate::plugins) fn is_showable(char: char) -> bool {
-    !char.is_control()
-        && !matches!(char,
-            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-            | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }

@@ -4,8 +4,8 @@ use super::public::key_id_hex;
 use super::{ED25519, encode, lines, split};
 use super::{FormatError, KeyId, PREHASHED, PublicKey, SecretKey, TRUSTED, UNTRUSTED, after, comment_line, decode};
 use crate::plugins::files::{FileError, read_given};
-use crate::plugins::manifest::is_showable;
 use blake2::{Blake2b512, Digest};
+use midimon_shared::text::unshowable;
 use std::fmt;
 use std::path::Path;
 
@@ -78,7 +78,7 @@ impl TrustedComment {
         if text.len() > MAX_TRUSTED_COMMENT {
             return Err(TrustedCommentError::TooLong);
         }
-        match text.chars().find(|&character| character != '\t' && !is_showable(character)) {
+        match text.split('\t').find_map(unshowable) {
             Some(bad) => Err(TrustedCommentError::Character(bad)),
             None => Ok(Self(text.to_owned())),
         }

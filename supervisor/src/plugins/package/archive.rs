@@ -12,13 +12,15 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 const FREE: u64 = 1024 * 1024;
 /// How many times its own length a larger one may.
 const RATIO: u64 = 100;
-/// Largest window a frame may want, as a power of two: 128 MiB.
-const WINDOW_LOG: u32 = 27;
+/// Largest window any frame may want, as a power of two: 128 MiB, which is the largest package.
+const MAX_WINDOW_LOG: u32 = 27;
 /// How hard is tried; reading costs the same.
 const LEVEL: i32 = 15;
 /// A frame's first bytes, and the bit of its fifth that says a checksum follows (RFC 8878, 3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const CHECKSUM: u8 = 1 << 2;
+/// Longest header of a frame: magic, descriptor, window, dictionary, size.
+const MAX_HEADER: usize = 4 + 1 + 1 + 4 + 8;
 
 /// Compresses an archive into the one frame a package is.
 ///
@@ -81,22 +83,27 @@ struct Stream<'p> {
 
 impl<'p> Stream<'p> {
     fn open(package: &'p SealedCode) -> Result<Self, PackageError> {
-        let mut start = [0; 5];
-        match package.reader().read_exact(&mut start) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(PackageError::NotPackage),
-            Err(error) => return Err(PackageError::Memory(error)),
-        }
-        if start[..4] != MAGIC {
+        let mut start = Vec::with_capacity(MAX_HEADER);
+        package.reader().take(MAX_HEADER as u64).read_to_end(&mut start)?;
+        let Some(descriptor) = start.strip_prefix(&MAGIC).and_then(|rest| rest.first()) else {
             return Err(PackageError::NotPackage);
-        }
-        if start[4] & CHECKSUM == 0 {
+        };
+        if descriptor & CHECKSUM == 0 {
             return Err(PackageError::NoChecksum);
         }
         let mut decoder = zstd::Decoder::with_buffer(BufReader::new(package.reader()))?.single_frame();
-        decoder.window_log_max(WINDOW_LOG)?;
         let length = package.len();
-        Ok(Self { decoder, length, allowed: FREE.max(length.saturating_mul(RATIO)), read: 0 })
+        let allowed = FREE.max(length.saturating_mul(RATIO));
+        // what it says of itself, where it does; what comes out is counted all the same
+        if let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(&start)
+            && size > allowed
+        {
+            return Err(PackageError::Ratio { length, limit: allowed });
+        }
+        // the window is memory: more than all that may come out is for nothing
+        let log = allowed.checked_next_power_of_two().map_or(MAX_WINDOW_LOG, u64::trailing_zeros);
+        decoder.window_log_max(log.min(MAX_WINDOW_LOG))?;
+        Ok(Self { decoder, length, allowed, read: 0 })
     }
 
     /// Fills all of `buffer`.

@@ -36,12 +36,22 @@ use super::minisign::{Blake2b512Digest, PublicKey, Signature, TrustedComment};
 use crate::workers::status::PluginKind;
 use blake2::{Blake2b512, Digest};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How the name of a package's file ends.
 pub const SUFFIX: &str = ".mmp";
+/// What is added to it for its signature's.
+pub const SIGNATURE_SUFFIX: &str = ".minisig";
 /// Largest package file, in bytes.
 pub const MAX_PACKAGE: u64 = 128 * 1024 * 1024;
+
+/// Where a package's signature is.
+#[must_use]
+pub fn signature_path(package: &Path) -> PathBuf {
+    let mut path = package.as_os_str().to_owned();
+    path.push(SIGNATURE_SUFFIX);
+    path.into()
+}
 
 /// A package's bytes, taken once, unable to change, and not yet believed.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! From a staged version to an installed one, and from one version to another.
 
-use super::record::FILE_NAME;
+use super::record::{FILE_NAME, MAX_REASON};
 use super::stage::{FILES, make_dir};
 use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, kept};
 use crate::home::write_atomic;
 use crate::plugins::GrantFile;
 use crate::plugins::minisign::PublicKey;
+use crate::plugins::strict;
 use midimon_shared::PluginId;
+use midimon_shared::text::safe_text;
 use nix::errno::Errno;
 use nix::fcntl::{RenameFlags, renameat2};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -150,7 +152,9 @@ impl Locked {
     /// # Errors
     /// It is not installed, or what the file system says.
     pub fn set_enabled(&self, id: &PluginId, enabled: bool, reason: Option<String>) -> Result<Installed, StoreError> {
-        let record = Installed { enabled, disabled_reason: reason.filter(|_| !enabled), ..self.must_get(id)? };
+        // whatever the reason is made of, it must not keep the plugin from being disabled
+        let reason = reason.filter(|_| !enabled).map(|reason| safe_text(&reason).chars().take(MAX_REASON).collect());
+        let record = Installed { enabled, disabled_reason: reason, ..self.must_get(id)? };
         self.write_record(&record)?;
         Ok(record)
     }
@@ -175,7 +179,9 @@ impl Locked {
     /// What the file system says.
     pub fn save_grants(&self, grants: &GrantFile) -> Result<(), StoreError> {
         let path = self.grants_path(&grants.plugin);
-        let written = write_atomic(&path, grants.to_text().as_bytes(), 0o600);
+        let text = grants.to_text();
+        strict::reads_back(grants, &text, &path, GrantFile::parse)?;
+        let written = write_atomic(&path, text.as_bytes(), 0o600);
         written.map_err(|source| StoreError::Io { what: "write", path, source })
     }
 
@@ -185,10 +191,12 @@ impl Locked {
 
     fn write_record(&self, record: &Installed) -> Result<(), StoreError> {
         let path = self.path(&record.id).join(FILE_NAME);
+        let text = record.to_text();
+        strict::reads_back(record, &text, &path, Installed::parse)?;
         let failed = |source| StoreError::Io { what: "write", path: path.clone(), source };
         let dir = dirs::open_at(&self.root, record.id.as_str()).map_err(|errno| failed(errno.into()))?;
         // through the descriptor, so that the directory cannot be another one meanwhile
         let through = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(FILE_NAME);
-        write_atomic(&through, record.to_text().as_bytes(), 0o600).map_err(failed)
+        write_atomic(&through, text.as_bytes(), 0o600).map_err(failed)
     }
 }

@@ -4,11 +4,11 @@
 //! data of which nobody knows whose it is: another publisher's plugin of the same
 //! id must not find it.
 
-use super::record::{schema, version};
+use super::record::schema;
 use super::{Store, StoreError, dirs};
 use crate::home::{Home, write_atomic};
-use crate::plugins::manifest::Problem;
 use crate::plugins::manifest::walk::{Document, Table};
+use crate::plugins::manifest::{Problem, version};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::strict::{self, quoted};
 use midimon_shared::PluginId;
@@ -89,7 +89,9 @@ pub(super) fn read(home: &Home, id: &PluginId) -> Result<Option<KeptFile>, Store
 
 pub(super) fn write(home: &Home, kept: &KeptFile) -> Result<(), StoreError> {
     let path = path(home, &kept.plugin);
-    let written = write_atomic(&path, kept.to_text().as_bytes(), 0o600);
+    let text = kept.to_text();
+    strict::reads_back(kept, &text, &path, KeptFile::parse)?;
+    let written = write_atomic(&path, text.as_bytes(), 0o600);
     written.map_err(|source| StoreError::Io { what: "write", path, source })
 }
 

@@ -3,9 +3,9 @@
 //! Replacing this file is what installs, updates, disables and rolls back:
 //! before it the old record holds in all its parts, after it the new one.
 
-use crate::plugins::manifest::Problem;
 use crate::plugins::manifest::files::{FileEntry, files, from_hex, hex};
 use crate::plugins::manifest::walk::{Document, Field, Table};
+use crate::plugins::manifest::{Problem, version};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::strict::{self, quoted};
 use crate::timestamp::Timestamp;
@@ -20,8 +20,8 @@ pub const FILE_NAME: &str = "installed.toml";
 pub const MAX_BYTES: u64 = 256 * 1024;
 /// Earlier versions that are remembered; the oldest are forgotten first.
 pub const MAX_SEEN: usize = 256;
-/// Longest version, in bytes: it names a directory.
-pub const MAX_VERSION: usize = 100;
+/// Longest reason why a plugin is disabled, in characters.
+pub const MAX_REASON: usize = 500;
 
 /// An installed plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -202,7 +202,7 @@ fn record(document: &Document<'_>, mut root: Table<'_>) -> Option<Installed> {
     let publisher = root.take("publisher").map(|field| field.parse::<PublicKey>());
     let unsigned = root.require("unsigned").and_then(|field| field.boolean());
     let enabled = root.require("enabled").and_then(|field| field.boolean());
-    let disabled_reason = root.take("disabled_reason").and_then(|field| field.text(500));
+    let disabled_reason = root.take("disabled_reason").and_then(|field| field.text(MAX_REASON));
     let current = root.require("current").and_then(|field| version(&field));
     let previous = root.take("previous").map(|field| version(&field));
     let highest = root.require("highest").and_then(|field| version(&field));
@@ -266,15 +266,6 @@ pub(in crate::plugins) fn schema(root: &mut Table<'_>) -> Option<()> {
     }
     schema.report("this file was written by a newer midimon; use that one");
     None
-}
-
-pub(super) fn version(field: &Field<'_>) -> Option<Version> {
-    let version: Version = field.parse()?;
-    if version.to_string().len() > MAX_VERSION {
-        field.report(format!("the version is over {MAX_VERSION} characters"));
-        return None;
-    }
-    Some(version)
 }
 
 fn versions(field: &Field<'_>) -> Vec<InstalledVersion> {

@@ -1,6 +1,5 @@
 //! A version on its way in: all its files in a directory nobody looks into.
 
-use super::record::MAX_VERSION;
 use super::{InstalledVersion, Locked, StoreError, dirs};
 use crate::plugins::manifest::{self, FileEntry, Manifest};
 use crate::plugins::minisign::PublicKey;
@@ -87,9 +86,6 @@ impl Locked {
     /// What the file system says; nothing is left then.
     pub fn stage(&self, incoming: &Incoming<'_>) -> Result<Staged, StoreError> {
         let plugins = self.store.home.plugins_dir();
-        if incoming.manifest.version.to_string().len() > MAX_VERSION {
-            return Err(StoreError::io("make", &plugins)(Errno::ENAMETOOLONG));
-        }
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| StoreError::io("name a directory in", &plugins)(Errno::EIO))?;
         let name = format!("{PREFIX}{:016x}", u64::from_ne_bytes(random));

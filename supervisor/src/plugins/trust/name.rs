@@ -1,7 +1,7 @@
 //! Names of publishers, as the user pins them to keys.
 
-use crate::plugins::manifest::is_showable;
 use crate::plugins::minisign::PublicKey;
+use midimon_shared::text::unshowable;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -59,7 +59,7 @@ impl FromStr for PublisherName {
         if text.chars().count() > MAX_NAME {
             return Err(NameError::TooLong);
         }
-        if let Some(bad) = text.chars().find(|&character| !is_showable(character)) {
+        if let Some(bad) = unshowable(text) {
             return Err(NameError::Character(bad));
         }
         if let Some(mark) = text.chars().find(|&character| MARKS.contains(character)) {
