@@ -58,6 +58,14 @@ impl Publisher {
         self.secret.public()
     }
 
+    /// The flags with which its packages are installed where nobody can be asked.
+    #[must_use]
+    pub fn terms(&self) -> Vec<String> {
+        let key = self.key();
+        let name = format!("Publisher {}", key.key_id_hex());
+        ["--yes", "--key", &key.to_string(), "--key-name", &name].map(str::to_owned).to_vec()
+    }
+
     /// The directory of a plugin that was built, as version `version`, with `more` at the
     /// end of its manifest.
     ///

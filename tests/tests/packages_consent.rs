@@ -38,8 +38,9 @@ fn installed(requests: &[&str]) -> (Bed, Publisher) {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     let more: String = requests.iter().map(|kind| request(kind, "needs it")).collect();
     let package = publisher.package("asking", "1.0.0", &more);
-    let key = publisher.key().to_string();
-    let mut arguments = vec!["plugin", "install", shown(&package), "--key", &key, "--yes"];
+    let terms = publisher.terms();
+    let mut arguments = vec!["plugin", "install", shown(&package)];
+    arguments.extend(terms.iter().map(String::as_str));
     requests.iter().for_each(|kind| arguments.extend(["--grant", kind]));
     let output = bed.run(&arguments);
     assert!(output.status.success(), "{output:?}");
@@ -172,8 +173,9 @@ fn e104_type_ahead_and_pipes_answer_no_question() {
 fn e105_nothing_asks_again_what_was_denied() {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     let package = publisher.package("asking", "1.0.0", &request("input", "types for you"));
-    let key = publisher.key().to_string();
-    let output = bed.run(&["plugin", "install", shown(&package), "--key", &key, "--yes", "--deny", "input"]);
+    let terms = publisher.terms();
+    let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+    let output = bed.run(&[&["plugin", "install", shown(&package), "--deny", "input"], &terms[..]].concat());
     assert!(output.status.success(), "{output:?}");
     assert_eq!(state(&bed), has("1.0.0", &[]));
 

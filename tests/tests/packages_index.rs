@@ -97,7 +97,7 @@ impl Market {
     }
 
     fn terms(&self) -> Vec<String> {
-        ["--yes", "--key", &self.publisher.key().to_string()].map(str::to_owned).to_vec()
+        self.publisher.terms()
     }
 
     fn with_terms(&self, arguments: &[&str]) -> Vec<String> {
@@ -157,7 +157,7 @@ fn a_plugin_is_found_installed_and_updated_by_its_name() {
     let found: Value = serde_json::from_str(&works(&bed, &["plugin", "search", "ask", "--json"])).expect("JSON");
     assert_eq!((&found[0]["id"], &found[0]["version"]), (&"asking".into(), &"1.0.0".into()), "{found}");
     assert!(works(&bed, &["plugin", "search", "nothing-like-it"]).contains("nothing found"));
-    works(&bed, &["plugin", "install", "asking", "--yes", "--key", &publisher_key]);
+    works(&bed, &["plugin", "install", "asking", "--yes", "--key", &publisher_key, "--key-name", "Ada"]);
     assert!(works(&bed, &["plugin", "search"]).contains("1.0.0, installed"));
     assert!(works(&bed, &["plugin", "update"]).contains("nothing in the indexes is newer"));
 

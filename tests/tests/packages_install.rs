@@ -3,14 +3,16 @@
 use midimon::home::Home;
 use midimon::plugins::install::Step;
 use midimon::plugins::store::Store;
+use midimon::plugins::trust::{Standing, TrustStore};
 use midimon_shared::PluginId;
 use midimon_tests::{Bed, Publisher, Session, Terminal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 const FILES: &str = "[[capabilities]]\ncapability = \"filesystem\"\nreason = \"keeps a list\"\n";
@@ -56,8 +58,15 @@ fn refused(bed: &Bed, arguments: &[&str]) -> String {
 
 /// Installs without being asked, with the publisher's key.
 fn install(bed: &Bed, publisher: &Publisher, package: &Path, flags: &[&str]) -> String {
-    let key = publisher.key().to_string();
-    works(bed, &[&["plugin", "install", shown(package), "--key", &key, "--yes"], flags].concat())
+    let terms = publisher.terms();
+    let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+    works(bed, &[&["plugin", "install", shown(package)], &terms[..], flags].concat())
+}
+
+/// Whether the key of a publisher is trusted.
+fn trusts(bed: &Bed, publisher: &Publisher) -> bool {
+    let trust = TrustStore::load(&Home::at(&bed.home()).expect("a home")).expect("keys");
+    matches!(trust.standing(&publisher.key()), Standing::Trusted(_))
 }
 
 struct Stopped<'b>(&'b Bed);
@@ -76,7 +85,7 @@ fn three_commands_take_a_new_user_from_nothing_to_a_used_plugin() {
 
     let mut session = in_terminal(&bed, &["plugin", "install", shown(&package)]);
     session.wait_for("a key never seen here").wait_for(&publisher.key().fingerprint().to_string());
-    session.wait_for("under the name (Enter: \"The midimon project\"): ").enter("");
+    session.wait_for("under the name (Enter: \"publisher of echo\"): ").enter("");
     session.wait_for("Install it? [y]es, [n]o: ").enter("y");
     session.wait_for("4/4 commit ... done").wait_for("Installed echo 0.1.0");
     let (status, seen) = session.end();
@@ -150,7 +159,7 @@ fn without_a_terminal_what_is_missing_is_listed_as_flags() {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     let package = publisher.package("asking", "1.0.0", &format!("{FILES}\n{}", NETWORK.replace("KIND", "network")));
     let told = refused(&bed, &["plugin", "install", shown(&package)]);
-    for wanted in ["--key RW", "--grant filesystem", "--grant network:HOST:PORT", "--yes"] {
+    for wanted in ["--key RW", "--key-name NAME", "--grant filesystem", "--grant network:HOST:PORT", "--yes"] {
         assert!(told.contains(wanted), "{wanted}: {told}");
     }
     assert_eq!(version(&bed, "asking"), None);
@@ -184,14 +193,57 @@ fn what_is_not_what_it_says_is_not_installed() {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     // the code of 0.1.0 says so
     let wrong = publisher.package("echo", "0.2.0", "");
-    let key = publisher.key().to_string();
-    let told = refused(&bed, &["plugin", "install", shown(&wrong), "--key", &key, "--yes"]);
+    let refused_now = |package: &Path| {
+        let terms = publisher.terms();
+        let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+        refused(&bed, &[&["plugin", "install", shown(package)], &terms[..]].concat())
+    };
+    let told = refused_now(&wrong);
     assert!(told.contains("its code says that its version is '0.1.0'"), "{told}");
     let broken = publisher.package("failing-init", "0.1.0", "");
-    let told = refused(&bed, &["plugin", "install", shown(&broken), "--yes"]);
+    let told = refused_now(&broken);
     assert!(told.contains("tried in the sandbox") && told.contains("does not start"), "{told}");
+    assert!(!trusts(&bed, &publisher), "nobody is trusted for a package that was refused");
     assert_eq!(left_over(&bed, &[]), Vec::<PathBuf>::new());
     install(&bed, &publisher, &publisher.package("echo", "0.1.0", ""), &[]);
+    assert!(trusts(&bed, &publisher));
+}
+
+#[test]
+fn what_cannot_be_tried_yet_is_said_to_be_untried() {
+    let (bed, publisher) = (Bed::new(), Publisher::new());
+    let setting = "[[settings]]\nname = \"token\"\ntype = \"string\"\nsecret = true\nrequired = true\n";
+    let said = install(&bed, &publisher, &publisher.package("asking", "1.0.0", setting), &[]);
+    assert!(said.contains("was not tried") && said.contains("midimon plugin config set asking token"), "{said}");
+    // once it has what it needs
+    let mut set = bed.command(&["plugin", "config", "set", "asking", "token"]);
+    let mut child = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("midimon runs");
+    child.stdin.take().expect("a pipe").write_all(b"s3cret\n").expect("written");
+    assert!(child.wait().expect("its end").success());
+    let said = install(&bed, &publisher, &publisher.package("asking", "1.1.0", setting), &[]);
+    assert!(!said.contains("was not tried"), "{said}");
+}
+
+#[test]
+fn nobodys_package_gets_nothing_that_was_given_to_another_of_nobodys() {
+    let (bed, publisher) = (Bed::new(), Publisher::new());
+    let unsigned = |version: &str| publisher.pack(&publisher.plugin("asking", version, FILES));
+    let (old, new) = (unsigned("1.0.0"), unsigned("1.1.0"));
+    let allowed = ["--allow-unsigned", "--yes", "--grant", "filesystem"];
+    works(&bed, &[&["plugin", "install", shown(&old)], &allowed[..]].concat());
+    // it asks for the same, and no word on the one is a word on the other
+    let told = refused(&bed, &["plugin", "update", "asking", shown(&new), "--allow-unsigned", "--yes"]);
+    assert!(told.contains("--grant filesystem"), "{told}");
+    assert_eq!(version(&bed, "asking").as_deref(), Some("1.0.0"));
+    let mut session = in_terminal(&bed, &["plugin", "update", "asking", shown(&new), "--allow-unsigned"]);
+    session.wait_for("It gets").wait_for("the data and settings").wait_for("keep files in a folder of its own");
+    session.wait_for("[c]hoose: ").enter("n");
+    assert_eq!(session.end().0.code(), Some(1));
+    assert_eq!(version(&bed, "asking").as_deref(), Some("1.0.0"));
+    // the very same bytes are no other package
+    works(&bed, &["plugin", "install", shown(&old), "--allow-unsigned"]);
+    works(&bed, &[&["plugin", "update", "asking", shown(&new)], &allowed[..]].concat());
+    assert_eq!(version(&bed, "asking").as_deref(), Some("1.1.0"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::report::{Bar, Reach};
 use crate::stats::median;
 use crate::{Effort, Result};
 use midimon::home::Home;
-use midimon::plugins::install::{Allow, Choice, Local, Progress, Source, Step, Stopped, Workshop, look};
+use midimon::plugins::install::{Agreed, Choice, Local, Progress, Source, Step, Stopped, Workshop, look};
 use midimon::plugins::minisign::PublicKey;
 use midimon::plugins::store::Store;
 use midimon::plugins::trust::{How, TrustStore};
@@ -55,12 +55,12 @@ fn install(home: &Home, key: &PublicKey, path: &Path) -> Result<f64> {
     let store = Store::open(home);
     let trust = TrustStore::load(home)?;
     let contents = Local::new(path).offer()?.read(&trust, Some(key), false)?;
-    let plan = look(&store, &trust, &contents, Allow::default())?;
+    let plan = look(&store, &trust, &contents, false)?;
     let grants = plan.agree(&[] as &[Choice]);
     let locked = store.lock(|_| {})?;
     let programs = Some(Binaries::get().programs.clone());
     let workshop = Workshop { home, programs, limits: Limits::default(), missing_layers: MissingLayers::Refuse };
-    workshop.install(&locked, contents, grants, false, &Unwatched)?;
+    workshop.install(&locked, contents, Agreed { grants, key_name: None, downgrade: false }, &Unwatched)?;
     Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 

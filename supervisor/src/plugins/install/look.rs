@@ -7,15 +7,6 @@ use crate::plugins::store::{Admitted, Candidate, Store, StoreError};
 use crate::plugins::trust::{Entry, Standing, TrustStore};
 use crate::timestamp::Timestamp;
 
-/// What the command line allows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allow {
-    /// A package nobody signed.
-    pub unsigned: bool,
-    /// A version below the highest that was in place.
-    pub downgrade: bool,
-}
-
 /// Why a package is not installed.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -26,24 +17,27 @@ pub enum LookError {
     Store(#[from] StoreError),
 }
 
-/// What installing these contents would do, as things stand now.
+/// What installing these contents would do, as things stand now. With `allow_downgrade` a
+/// version below the highest that was in place is fine.
 ///
 /// # Errors
 /// It is refused, or what is installed cannot be read.
-pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow: Allow) -> Result<Plan, LookError> {
+pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow_downgrade: bool) -> Result<Plan, LookError> {
     let manifest = &contents.manifest;
     let admitted = store.admits(&Candidate {
         id: &manifest.id,
         version: &manifest.version,
         publisher: contents.publisher.as_ref(),
         package_sha256: contents.digest,
-        allow_downgrade: allow.downgrade,
+        allow_downgrade,
     })?;
     let before = match admitted {
         Admitted::New => None,
         Admitted::Again | Admitted::Update(_) => before(store, contents)?,
     };
-    Ok(plan(manifest, signer(trust, contents.publisher.as_ref()), &admitted, before.as_ref(), allow.unsigned)?)
+    let kept = store.kept(&manifest.id)?.is_some();
+    let signer = signer(trust, contents.publisher.as_ref());
+    Ok(plan(manifest, signer, &admitted, before.as_ref(), kept)?)
 }
 
 /// What was said about the version in place. A version whose files were changed says

@@ -18,7 +18,7 @@ pub(crate) mod testing;
 pub mod words;
 
 pub use consent::Choice;
-pub use look::{Allow, look};
+pub use look::look;
 pub use plan::{Plan, Refused, plan};
 pub use source::{Local, Offer, Source};
-pub use steps::{Progress, Step, Stopped, Workshop};
+pub use steps::{Agreed, Done, Progress, Step, Stopped, Workshop};

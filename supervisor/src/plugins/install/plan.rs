@@ -160,6 +160,9 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// What the version in place asks for and this one does not.
     pub dropped: Vec<Capability>,
+    /// The data and settings that are here become its own, and nobody can tell whether
+    /// it is by whoever they were given to.
+    pub takes_over: bool,
 }
 
 /// Why a package is not installed, and the way out.
@@ -167,18 +170,17 @@ pub struct Plan {
 #[allow(missing_docs)]
 pub enum Refused {
     #[error(
-        "nobody signed this package, so anybody may have made or changed it; \
-         with --allow-unsigned it is installed all the same, and marked as unsigned from then on"
-    )]
-    Unsigned,
-    #[error(
         "its key, \"{name}\" ({fingerprint}), was revoked on {since}: whoever has it is not to be trusted; \
          ask the publisher for a package signed with another key"
     )]
     Revoked { name: String, fingerprint: String, since: String },
 }
 
-/// What a package would change, given how the store takes it and what was said before.
+/// What a package would change, given how the store takes it and what was said before;
+/// `kept` is whether a removed plugin of its id left data or settings.
+///
+/// What was said holds for whoever it was said to. Unsigned packages of two versions can
+/// be by two people: nothing that was said of one is a word on the other.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -187,15 +189,11 @@ pub fn plan(
     signer: Signer,
     admitted: &Admitted,
     before: Option<&Before>,
-    allow_unsigned: bool,
+    kept: bool,
 ) -> Result<Plan, Refused> {
-    match &signer {
-        Signer::Key(key, Known::Revoked { name, since }) => {
-            let fingerprint = key.fingerprint().to_string();
-            return Err(Refused::Revoked { name: name.clone(), fingerprint, since: since.clone() });
-        }
-        Signer::Nobody if !allow_unsigned => return Err(Refused::Unsigned),
-        Signer::Nobody | Signer::Key(..) => {}
+    if let Signer::Key(key, Known::Revoked { name, since }) = &signer {
+        let fingerprint = key.fingerprint().to_string();
+        return Err(Refused::Revoked { name: name.clone(), fingerprint, since: since.clone() });
     }
     let change = match admitted {
         Admitted::New => Change::Install,
@@ -203,14 +201,17 @@ pub fn plan(
         Admitted::Update(from) if manifest.version < *from => Change::Downgrade { from: from.clone() },
         Admitted::Update(from) => Change::Update { from: from.clone() },
     };
+    // the same version again is the same bytes
+    let is_anybodys = signer == Signer::Nobody && change != Change::Again;
+    let said = before.filter(|_| !is_anybodys);
     let fixed = manifest.capabilities.iter().map(|request| Item {
         risk: words::risk(&request.capability),
-        state: state_of(&request.capability, before),
+        state: state_of(&request.capability, said),
         wanted: Wanted::Fixed(request.capability.clone()),
         reason: request.reason.clone(),
     });
     let typed = manifest.asks.iter().map(|ask| {
-        let state = state_of_ask(ask, before);
+        let state = state_of_ask(ask, said);
         let risk = match &state {
             State::Allowed(capability) => words::risk(capability),
             State::New | State::Denied => words::risk_of_ask(ask.kind),
@@ -231,6 +232,7 @@ pub fn plan(
         kind: manifest.kind,
         description: manifest.description.clone(),
         authors: manifest.authors.clone(),
+        takes_over: is_anybodys && (kept || change != Change::Install),
         signer,
         change,
         dropped: dropped(manifest, before),
@@ -277,12 +279,16 @@ impl Plan {
         self.items.iter().filter(|item| item.state == State::New)
     }
 
-    /// Whether nothing is to be agreed to: the same publisher, and nothing more
-    /// than was agreed to.
+    /// Whether nothing is to be agreed to: the same publisher (or the very same package),
+    /// and nothing more than was agreed to.
     #[must_use]
     pub fn needs_no_consent(&self) -> bool {
-        let is_settled = matches!(self.change, Change::Update { .. } | Change::Again);
-        is_settled && self.new_items().next().is_none() && !matches!(self.signer, Signer::Key(_, Known::New))
+        let is_settled = match (&self.change, &self.signer) {
+            (Change::Install | Change::Downgrade { .. }, _) | (_, Signer::Key(_, Known::New)) => false,
+            (Change::Update { .. }, Signer::Nobody) => false,
+            (Change::Update { .. } | Change::Again, _) => true,
+        };
+        is_settled && self.new_items().next().is_none()
     }
 
     /// Whether a key would be pinned.

@@ -12,16 +12,9 @@ fn granted(grants: &GrantFile) -> Vec<String> {
 }
 
 #[test]
-fn a_package_nobody_signed_is_refused_unless_that_is_allowed() {
-    let try_with = |allow| plan(&manifest("1.0.0", ""), Signer::Nobody, &Admitted::New, None, allow);
-    assert_eq!(try_with(false), Err(Refused::Unsigned));
-    assert!(try_with(true).is_ok());
-}
-
-#[test]
-fn a_revoked_key_is_refused_whatever_is_allowed() {
+fn a_revoked_key_is_refused() {
     let signer = Signer::Key(key(), Known::Revoked { name: "Eve".into(), since: "2026-01-02".into() });
-    let refused = plan(&manifest("1.0.0", ""), signer, &Admitted::New, None, true).unwrap_err().to_string();
+    let refused = plan(&manifest("1.0.0", ""), signer, &Admitted::New, None, false).unwrap_err().to_string();
     assert!(refused.contains("Eve") && refused.contains("2026-01-02"), "{refused}");
 }
 
@@ -58,6 +51,34 @@ fn an_update_asks_only_for_what_the_user_was_not_shown() {
     assert!(!more.needs_no_consent());
     let new: Vec<&Wanted> = more.new_items().map(|item| &item.wanted).collect();
     assert_eq!(new, [&Wanted::Fixed(cap("midi:New"))], "another target is another capability");
+}
+
+#[test]
+fn nothing_that_was_said_of_an_unsigned_package_is_a_word_on_another() {
+    let there = before(&["subprocess:git", "midi:Old"], &["subprocess:git"]);
+    let asking = manifest("1.1.0", &wants("subprocess:git", "a"));
+    let with = |signer, admitted| plan(&asking, signer, &admitted, Some(&there), false).unwrap();
+    let from = || Admitted::Update(Version::new(1, 0, 0));
+    let strangers = with(Signer::Nobody, from());
+    assert_eq!(strangers.new_items().count(), 1, "asked anew");
+    assert!(!strangers.needs_no_consent() && strangers.takes_over);
+    assert_eq!(strangers.dropped, [cap("midi:Old")]);
+    // the very same bytes, or the same publisher
+    let again = with(Signer::Nobody, Admitted::Again);
+    assert!(again.needs_no_consent() && !again.takes_over);
+    let signed = with(trusted(), from());
+    assert!(signed.needs_no_consent() && !signed.takes_over);
+    // one that asks for nothing gets the data all the same
+    let bare = plan(&manifest("1.1.0", ""), Signer::Nobody, &from(), Some(&there), false).unwrap();
+    assert!(!bare.needs_no_consent() && bare.takes_over);
+}
+
+#[test]
+fn what_was_kept_of_an_unsigned_plugin_is_told_before_another_gets_it() {
+    let with = |signer, kept| plan(&manifest("1.1.0", ""), signer, &Admitted::New, None, kept).unwrap().takes_over;
+    assert!(with(Signer::Nobody, true));
+    assert!(!with(Signer::Nobody, false));
+    assert!(!with(trusted(), true), "it is the same publisher's: the store admits no other");
 }
 
 #[test]

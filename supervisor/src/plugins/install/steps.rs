@@ -7,10 +7,13 @@ use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs};
 use crate::plugins::grants::{ConsentFault, GrantFile};
 use crate::plugins::manifest::TARGET;
+use crate::plugins::minisign::PublicKey;
 use crate::plugins::package::{Contents, PackageError};
 use crate::plugins::settings::{Owner, Settings, SettingsError};
 use crate::plugins::store::{Incoming, Installed, Locked, Staged, StoreError};
+use crate::plugins::trust::{How, PublisherName, TrustError, TrustRefusal, TrustStore};
 use crate::plugins::{Grants, SealedCode};
+use crate::timestamp::Timestamp;
 use crate::workers::spawner::Spawner;
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::{Origin, PluginKind};
@@ -99,12 +102,37 @@ pub enum InstallError {
     Data(#[from] DataDirError),
     #[error("cannot start what compiles and tries it: {0}")]
     Start(#[from] io::Error),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("{0}; `midimon key trust KEY --name NAME` pins it under another name")]
+    Pin(#[from] TrustRefusal),
 }
 
 impl From<Errno> for InstallError {
     fn from(errno: Errno) -> Self {
         Self::Start(errno.into())
     }
+}
+
+/// What the user agreed to.
+#[derive(Debug)]
+pub struct Agreed {
+    /// What the plugin may do.
+    pub grants: GrantFile,
+    /// The name under which its key is pinned, where that was never seen before.
+    pub key_name: Option<PublisherName>,
+    /// A version below the highest that was in place.
+    pub downgrade: bool,
+}
+
+/// What was installed.
+#[derive(Debug)]
+pub struct Done {
+    /// Its record.
+    pub installed: Installed,
+    /// The settings it needs and does not have: without them it could not be tried. It
+    /// was when there are none.
+    pub untried: Vec<String>,
 }
 
 /// Where and under which limits a plugin is tried.
@@ -130,7 +158,8 @@ fn check_native(contents: &Contents) -> Result<(), InstallError> {
 }
 
 impl Workshop<'_> {
-    /// Checks, stages, compiles, tries and commits.
+    /// Checks, stages, compiles, tries and commits. A new key is pinned when all the rest
+    /// went well: a package that is refused has nobody trusted.
     ///
     /// # Errors
     /// See [`InstallError`]; what was in place before still is, and nothing is left behind.
@@ -138,10 +167,9 @@ impl Workshop<'_> {
         &self,
         locked: &Locked,
         mut contents: Contents,
-        grants: GrantFile,
-        allow_downgrade: bool,
+        agreed: Agreed,
         progress: &dyn Progress,
-    ) -> Result<Installed, InstallError> {
+    ) -> Result<Done, InstallError> {
         check_native(&contents)?;
         progress.begin(Step::Stage)?;
         let staged = locked.stage(&Incoming::from(&contents))?;
@@ -158,10 +186,19 @@ impl Workshop<'_> {
         };
 
         progress.begin(Step::Try)?;
-        self.try_out(&staged, &contents, &grants, code, progress)?;
+        let untried = self.try_out(&staged, &contents, &agreed.grants, code, progress)?;
 
         progress.begin(Step::Commit)?;
-        Ok(locked.commit(staged, grants, allow_downgrade)?)
+        if let (Some(key), Some(name)) = (contents.publisher, agreed.key_name) {
+            self.pin(key, name)?;
+        }
+        Ok(Done { installed: locked.commit(staged, agreed.grants, agreed.downgrade)?, untried })
+    }
+
+    fn pin(&self, key: PublicKey, name: PublisherName) -> Result<(), InstallError> {
+        TrustStore::change(self.home, |trust| {
+            trust.trust(key, name, How::FirstSight, Timestamp::now()).map(drop).map_err(InstallError::from)
+        })
     }
 
     /// Through the cache that the daemon uses too: its start then finds the module compiled.
@@ -188,6 +225,7 @@ impl Workshop<'_> {
         }
     }
 
+    /// Tries it; else the settings it lacks.
     fn try_out(
         &self,
         staged: &Staged,
@@ -195,7 +233,7 @@ impl Workshop<'_> {
         grants: &GrantFile,
         code: Arc<SealedCode>,
         progress: &dyn Progress,
-    ) -> Result<(), InstallError> {
+    ) -> Result<Vec<String>, InstallError> {
         let manifest = &contents.manifest;
         // beside the files that were staged, so that it goes when they do
         let data = staged.path().join("data");
@@ -214,7 +252,7 @@ impl Workshop<'_> {
         let settings = Settings::load(&self.home.settings_dir(), Owner::Installed, &manifest.id)?;
         let settings = match settings.handed(&manifest.settings, answers) {
             // it cannot start before the user has set what it needs, which takes an installed plugin
-            Err(SettingsError::Required { .. }) => return Ok(()),
+            Err(SettingsError::Required { names, .. }) => return Ok(names),
             settings => settings?,
         };
         let mut limits = self.limits.clone();
@@ -238,6 +276,7 @@ impl Workshop<'_> {
         let tryout = Tryout::new(self.programs.clone(), &data)?;
         let stop = tryout.clone();
         progress.on_stop(Box::new(move || stop.stop()));
-        Ok(tryout.run(spec)?)
+        tryout.run(spec)?;
+        Ok(Vec::new())
     }
 }

@@ -1,11 +1,12 @@
 //! The questions of an installation, one after the other, for whoever answers them.
 
-use super::screen::quoted;
 use crate::cli::CliError;
+use crate::cli::safe_text::quoted;
 use crate::plugins::install::Choice;
 use crate::plugins::install::consent::typed_target;
 use crate::plugins::install::plan::{Change, Item, Plan, Wanted};
 use crate::plugins::install::words::{self, Risk};
+use crate::plugins::trust::PublisherName;
 use midimon_shared::capability::CapabilityKind;
 
 /// How often a question is put again when the answer makes no sense.
@@ -32,15 +33,18 @@ pub struct Answers {
     /// The word on each new item, in their order.
     pub choices: Vec<Choice>,
     /// The name under which a new key is pinned.
-    pub key_name: Option<String>,
+    pub key_name: Option<PublisherName>,
 }
+
+/// Whether the plan's key can be pinned under a name; a sentence when it cannot.
+pub type NameCheck<'n> = dyn Fn(&str) -> Result<PublisherName, String> + 'n;
 
 /// Asks everything the plan needs the user's word for.
 ///
 /// # Errors
 /// The user does not want it, or there is no sense in what they answer.
-pub fn converse(plan: &Plan, person: &mut impl Person) -> Result<Answers, CliError> {
-    let key_name = if plan.is_first_sight() { Some(key_name(plan, person)?) } else { None };
+pub fn converse(plan: &Plan, names: &NameCheck<'_>, person: &mut impl Person) -> Result<Answers, CliError> {
+    let key_name = if plan.is_first_sight() { Some(key_name(plan, names, person)?) } else { None };
     let items: Vec<&Item> = plan.new_items().collect();
     let mut choices: Vec<Choice> = Vec::with_capacity(items.len());
     for item in &items {
@@ -61,17 +65,23 @@ fn declined(why: &str) -> CliError {
     CliError::Failed(format!("{why}; nothing was installed"))
 }
 
-/// The name a new key gets when the user has no other: whom the package names as its author.
-#[must_use]
-pub fn proposed_key_name(plan: &Plan) -> String {
-    let name = plan.authors.first().cloned().unwrap_or_else(|| format!("publisher of {}", plan.id));
-    name.chars().take(80).collect()
-}
-
-fn key_name(plan: &Plan, person: &mut impl Person) -> Result<String, CliError> {
-    let proposed = proposed_key_name(plan);
-    let answer = person.ask(&format!("Trust this key from now on, under the name (Enter: {}): ", quoted(&proposed)))?;
-    Ok(if answer.is_empty() { proposed } else { answer })
+/// The name is the user's word for the key, so none of the package's words is proposed
+/// for it but the plugin's id, which the user chose to install.
+fn key_name(plan: &Plan, names: &NameCheck<'_>, person: &mut impl Person) -> Result<PublisherName, CliError> {
+    let proposed = names(&format!("publisher of {}", plan.id)).ok();
+    let hint = proposed.as_ref().map(|name| format!(" (Enter: {})", quoted(name.as_str()))).unwrap_or_default();
+    let question = format!("Trust this key from now on, under the name{hint}: ");
+    for _ in 0..TRIES {
+        let answer = person.ask(&question)?;
+        if let (Some(name), true) = (&proposed, answer.is_empty()) {
+            return Ok(name.clone());
+        }
+        match names(&answer) {
+            Ok(name) => return Ok(name),
+            Err(why) => person.tell(&why)?,
+        }
+    }
+    Err(declined("the key has no name"))
 }
 
 const fn example(kind: CapabilityKind) -> &'static str {

@@ -26,7 +26,11 @@ impl Person for Scripted {
 
 fn talk(plan: &Plan, answers: &[&'static str]) -> (Result<Answers, String>, Vec<String>) {
     let mut person = Scripted { answers: answers.to_vec(), seen: Vec::new() };
-    let result = converse(plan, &mut person).map_err(|error| error.to_string());
+    let names = |name: &str| match name {
+        "taken" => Err("'taken' is the name of another key".to_owned()),
+        name => name.parse::<PublisherName>().map_err(|error| error.to_string()),
+    };
+    let result = converse(plan, &names, &mut person).map_err(|error| error.to_string());
     assert!(result.is_err() || person.answers.is_empty(), "left: {:?}", person.answers);
     (result, person.seen)
 }
@@ -80,9 +84,22 @@ fn a_plugins_question_is_quoted_as_its_own() {
 fn a_new_key_is_pinned_under_the_users_name_for_it() {
     let mut plan = first("");
     plan.signer = Signer::Key(key(), Known::New);
-    assert_eq!(talk(&plan, &["", "y"]).0.unwrap().key_name.as_deref(), Some("Ada Lovelace"));
-    assert_eq!(talk(&plan, &["Countess", "y"]).0.unwrap().key_name.as_deref(), Some("Countess"));
+    let pinned = |answers: &[&'static str]| talk(&plan, answers).0.unwrap().key_name.unwrap().as_str().to_owned();
+    assert_eq!(pinned(&["", "y"]), "publisher of obs-control", "whoever the package says wrote it");
+    assert_eq!(pinned(&["Countess", "y"]), "Countess");
     assert_eq!(talk(&first(""), &["y"]).0.unwrap().key_name, None, "a known key keeps its name");
+}
+
+#[test]
+fn a_name_that_cannot_be_pinned_is_asked_for_again_at_once() {
+    let mut plan = first(&wants("filesystem", "a"));
+    plan.signer = Signer::Key(key(), Known::New);
+    let (answers, seen) = talk(&plan, &["Ada ✓", "taken", "Ada", "y"]);
+    assert_eq!(answers.unwrap().key_name.unwrap().as_str(), "Ada");
+    assert!(seen.contains(&"'taken' is the name of another key".to_owned()), "{seen:?}");
+    let (refused, seen) = talk(&plan, &["a  b", "taken", "\u{200b}"]);
+    assert!(refused.unwrap_err().contains("nothing was installed"));
+    assert_eq!(seen.len(), 6, "nothing else is asked: {seen:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The user's word on the command line, where nobody can be asked. Pure.
 
-use super::screen::quoted;
+use crate::cli::safe_text::quoted;
 use crate::plugins::install::Choice;
 use crate::plugins::install::consent::typed_target;
 use crate::plugins::install::plan::{Item, Plan, Wanted};

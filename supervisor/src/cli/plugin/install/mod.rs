@@ -14,18 +14,17 @@ use crate::cli::safe_text::safe_lines;
 use crate::cli::{CliError, Context};
 use crate::home::Home;
 use crate::mapping::config::load_file;
-use crate::plugins::grants::GrantFile;
 use crate::plugins::index::choose::{Unavailable, Wanted};
 use crate::plugins::index::subscriptions::Subscriptions;
 use crate::plugins::install::plan::Signer;
-use crate::plugins::install::{Allow, Local, Plan, Source, Stopped, Workshop, look};
+use crate::plugins::install::{Agreed, Done, Local, Plan, Source, Stopped, Workshop, look};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::package::{Contents, SUFFIX};
-use crate::plugins::store::{Installed, Store};
-use crate::plugins::trust::{How, PublisherName, TrustError, TrustRefusal, TrustStore};
+use crate::plugins::store::Store;
+use crate::plugins::trust::{How, NameError, PublisherName, TrustStore};
 use crate::timestamp::Timestamp;
 use clap::Args;
-use dialogue::{Answers, converse, proposed_key_name};
+use dialogue::{Answers, converse};
 use flags::Flags;
 use indexed::Lookup;
 use interrupt::Watcher;
@@ -45,7 +44,7 @@ Examples:
   midimon plugin install notes                          from an index you added
   midimon plugin install notes@1.0.0                    this version
   midimon plugin install notes-1.0.0.mmp
-  midimon plugin install notes-1.0.0.mmp --key notes.pub --grant filesystem --yes
+  midimon plugin install notes-1.0.0.mmp --key notes.pub --key-name Ada --grant filesystem --yes
   midimon plugin install notes-1.0.0.mmp --dry-run      show it, and change nothing
   midimon plugin install ./my-plugin --allow-unsigned   a directory with plugin.toml")]
 pub struct Install {
@@ -86,7 +85,7 @@ struct Terms {
     /// The public key it must be signed with: the key, or the file with it
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Pin a key that is seen for the first time under this name
+    /// Pin a key that is seen for the first time under this name, by which you know its publisher
     #[arg(long, value_name = "NAME", requires = "key")]
     key_name: Option<String>,
     /// Allow something it asks for (repeatable): filesystem, network:HOST:PORT, ...
@@ -177,10 +176,6 @@ impl Update {
 }
 
 impl Terms {
-    const fn allow(&self) -> Allow {
-        Allow { unsigned: self.allow_unsigned, downgrade: self.allow_downgrade }
-    }
-
     fn run(&self, context: &Context, source: &dyn Source, only: Option<&PluginId>) -> Result<(), CliError> {
         let home = &context.home;
         home.prepare()?;
@@ -198,16 +193,17 @@ impl Terms {
         if let Some(id) = only.filter(|id| **id != contents.manifest.id) {
             return Err(CliError::Failed(format!("this is a package of '{}', not of '{id}'", contents.manifest.id)));
         }
-        let plan = look(&store, &trust, &contents, self.allow()).map_err(failed)?;
+        let plan = look(&store, &trust, &contents, self.allow_downgrade).map_err(failed)?;
         if self.dry_run {
             return self.show(context, &plan);
         }
-        let answers = self.agree(&plan, key.as_ref())?;
+        let answers = self.agree(&plan, &trust, key.as_ref())?;
         let grants = plan.agree(&answers.choices);
         let holds = grants.effective(&contents.manifest, contents.publisher.as_ref()).map_err(failed)?;
         let granted: Vec<String> = holds.iter().map(ToString::to_string).collect();
-        self.install(context, contents, &plan, &answers, grants)?;
-        Report::new(context, &plan, granted)?.print(context, self.json)
+        let agreed = Agreed { grants, key_name: answers.key_name, downgrade: self.allow_downgrade };
+        let done = self.install(context, contents, &plan, agreed)?;
+        Report::new(context, &plan, granted, done.untried)?.print(context, self.json)
     }
 
     fn show(&self, context: &Context, plan: &Plan) -> Result<(), CliError> {
@@ -218,7 +214,8 @@ impl Terms {
     }
 
     /// The user's word on everything that is new.
-    fn agree(&self, plan: &Plan, given: Option<&PublicKey>) -> Result<Answers, CliError> {
+    fn agree(&self, plan: &Plan, trust: &TrustStore, given: Option<&PublicKey>) -> Result<Answers, CliError> {
+        let names = |name: &str| name_for(plan, trust, name);
         let mut terminal = if self.yes || self.json { None } else { Terminal::open() };
         if let Some(person) = &mut terminal {
             let (width, height) = Terminal::size();
@@ -226,7 +223,7 @@ impl Terms {
             let room = height.saturating_sub(questions(plan));
             person.show(&screen::screen(plan, &look, room))?;
             if !plan.needs_no_consent() {
-                return converse(plan, person);
+                return converse(plan, &names, person);
             }
             return Ok(Answers { choices: Vec::new(), key_name: None });
         }
@@ -239,7 +236,14 @@ impl Terms {
                          that it is the publisher's, add\n  --key {key}"
                     ));
                 }
-                Some(self.key_name.clone().unwrap_or_else(|| proposed_key_name(plan)))
+                match &self.key_name {
+                    Some(name) => names(name).map_err(|why| faults.push(why)).ok(),
+                    None => {
+                        let why = "its key needs a name by which you know its publisher; add\n  --key-name NAME";
+                        faults.push(why.to_owned());
+                        None
+                    }
+                }
             }
             _ => None,
         };
@@ -251,32 +255,22 @@ impl Terms {
         if faults.is_empty() { Ok(Answers { choices, key_name }) } else { Err(CliError::Failed(faults.join("\n"))) }
     }
 
-    fn install(
-        &self,
-        context: &Context,
-        contents: Contents,
-        plan: &Plan,
-        answers: &Answers,
-        grants: GrantFile,
-    ) -> Result<Installed, CliError> {
+    fn install(&self, context: &Context, contents: Contents, plan: &Plan, agreed: Agreed) -> Result<Done, CliError> {
         let locked = lock(context)?;
         let home = &context.home;
         // what was agreed to must still be what would happen
         let trust = TrustStore::load(home).map_err(failed)?;
-        if look(&locked, &trust, &contents, self.allow()).map_err(failed)? != *plan {
+        if look(&locked, &trust, &contents, self.allow_downgrade).map_err(failed)? != *plan {
             return Err(failed("something changed while you were asked; nothing was installed, run it again"));
-        }
-        if let (Signer::Key(key, _), Some(name)) = (&plan.signer, &answers.key_name) {
-            pin(home, *key, name)?;
         }
         let (limits, missing_layers) = limits(home, &plan.id);
         let workshop = Workshop { home, programs: None, limits, missing_layers };
         let watcher = Watcher::start().map_err(failed)?;
-        let installed = workshop.install(&locked, contents, grants, self.allow_downgrade, &watcher);
-        watcher.done(installed.is_ok());
-        match installed {
+        let done = workshop.install(&locked, contents, agreed, &watcher);
+        watcher.done(done.is_ok());
+        match done {
             Err(_) if watcher.was_stopped() => Err(failed(Stopped)),
-            installed => installed.map_err(failed),
+            done => done.map_err(failed),
         }
     }
 }
@@ -289,19 +283,14 @@ fn questions(plan: &Plan) -> usize {
     3 + typed + usize::from(plan.is_first_sight())
 }
 
-fn pin(home: &Home, key: PublicKey, name: &str) -> Result<(), CliError> {
-    #[derive(Debug, thiserror::Error)]
-    enum PinError {
-        #[error(transparent)]
-        Store(#[from] TrustError),
-        #[error("{0}; `midimon key trust KEY --name NAME` pins it under another name")]
-        Refused(#[from] TrustRefusal),
+/// Whether the plan's key can be pinned under this name.
+fn name_for(plan: &Plan, trust: &TrustStore, name: &str) -> Result<PublisherName, String> {
+    let name: PublisherName = name.parse().map_err(|error: NameError| error.to_string())?;
+    if let Some(key) = plan.signer.key() {
+        let pinned = trust.clone().trust(*key, name.clone(), How::FirstSight, Timestamp::now()).map(drop);
+        pinned.map_err(|refusal| refusal.to_string())?;
     }
-    let name: PublisherName = name.parse().map_err(failed)?;
-    TrustStore::change(home, |trust| {
-        trust.trust(key, name, How::FirstSight, Timestamp::now()).map(drop).map_err(PinError::from)
-    })
-    .map_err(failed)
+    Ok(name)
 }
 
 /// The user's word on the plugin in the configuration, where that can be read; it is

@@ -27,6 +27,8 @@ pub struct PlanView<'p> {
     signer: SignerView<'p>,
     asks_for: Vec<ItemView<'p>>,
     no_longer_asks_for: &'p [Capability],
+    /// It gets data and settings that were given to another unsigned package.
+    takes_over_data: bool,
     needs_consent: bool,
 }
 
@@ -73,6 +75,7 @@ impl<'p> From<&'p Plan> for PlanView<'p> {
             signer: SignerView::from(&plan.signer),
             asks_for: plan.items.iter().map(ItemView::from).collect(),
             no_longer_asks_for: &plan.dropped,
+            takes_over_data: plan.takes_over,
             needs_consent: !plan.needs_no_consent(),
         }
     }
@@ -120,6 +123,10 @@ pub struct Report<'p> {
     #[serde(flatten)]
     plan: PlanView<'p>,
     granted: Vec<String>,
+    /// Whether it was tried before it was installed.
+    tried: bool,
+    /// Settings it needs before it can start.
+    needs_settings: Vec<String>,
     /// Whether a daemon runs, and has taken notice.
     daemon: bool,
     /// Why it does not run, where it does not.
@@ -133,7 +140,12 @@ impl<'p> Report<'p> {
     ///
     /// # Errors
     /// The daemon cannot be told; the plugin is installed all the same.
-    pub fn new(context: &Context, plan: &'p Plan, granted: Vec<String>) -> Result<Self, CliError> {
+    pub fn new(
+        context: &Context,
+        plan: &'p Plan,
+        granted: Vec<String>,
+        untried: Vec<String>,
+    ) -> Result<Self, CliError> {
         let told = tell(context).map_err(|error| {
             let what = format!("{} {} is installed, but the daemon could not be told", plan.id, plan.version);
             CliError::Failed(format!("{what}: {}", error.sentence()))
@@ -149,7 +161,8 @@ impl<'p> Report<'p> {
             Change::Downgrade { from } => format!("Gone back from {from}:"),
         };
         let said = format!("{verb} {} {}", plan.id, plan.version);
-        Ok(Self { plan: PlanView::from(plan), granted, daemon, problems, said })
+        let tried = untried.is_empty();
+        Ok(Self { plan: PlanView::from(plan), granted, tried, needs_settings: untried, daemon, problems, said })
     }
 
     /// Prints it.
@@ -162,6 +175,13 @@ impl<'p> Report<'p> {
         }
         let granted = if self.granted.is_empty() { "nothing".to_owned() } else { self.granted.join(", ") };
         context.out.line(&format!("{}; it may use: {}", self.said, safe_text(&granted)))?;
+        if let Some(first) = self.needs_settings.first() {
+            context.out.line(&format!(
+                "it was not tried, as it cannot start without: {}; set them with `midimon plugin config set {} {first}`",
+                self.needs_settings.join(", "),
+                self.plan.plugin,
+            ))?;
+        }
         for problem in &self.problems {
             context.out.line(&safe_text(problem))?;
         }

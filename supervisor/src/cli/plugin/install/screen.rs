@@ -4,7 +4,7 @@
 //! its claim. Targets are never cut; claims are, so that the whole fits the terminal.
 
 use crate::cli::output::{Colour, Look};
-use crate::cli::safe_text::safe_text;
+use crate::cli::safe_text::{quoted, safe_text};
 use crate::plugins::install::plan::{Change, Item, Known, Plan, Signer, State, Wanted};
 use crate::plugins::install::words::{self, Risk};
 use crate::workers::status::PluginKind;
@@ -85,6 +85,11 @@ impl Screen<'_> {
             Signer::Nobody => {
                 let text = "nobody. Anyone may have made or changed it. It stays marked as unsigned.";
                 self.field("Signed by", text, Some(Colour::Bad));
+                if plan.takes_over {
+                    let text = "the data and settings of the plugin of this name that is or was here, passwords too, \
+                                whoever made that one.";
+                    self.field("It gets", text, Some(Colour::Bad));
+                }
             }
             Signer::Key(key, known) => {
                 let (text, colour) = match known {
@@ -172,16 +177,6 @@ impl Screen<'_> {
         list("Denied", known.iter().filter_map(denied).collect());
         list("Dropped", plan.dropped.iter().map(ToString::to_string).collect());
     }
-}
-
-/// A stranger's text in quotation marks, with none inside, so that it cannot close them.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    let plain: String = safe_text(text)
-        .chars()
-        .map(|character| if matches!(character, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}') { '\'' } else { character })
-        .collect();
-    format!("\"{plain}\"")
 }
 
 /// Breaks at spaces, or within a word that is longer than a line. Nothing is lost but
