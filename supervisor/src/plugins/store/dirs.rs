@@ -34,19 +34,24 @@ pub(super) fn is_link(dir: impl AsFd, name: &str) -> bool {
     stat.is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK)
 }
 
-/// The names in a directory, `at_most` so many.
+/// What [`names`] gives for a directory with too many of them; reading one gives it never.
+pub(super) const TOO_MANY: Errno = Errno::E2BIG;
+
+/// The names in a directory. More than `at_most` are [`TOO_MANY`]: what is not looked at
+/// could be the one that matters.
 pub(super) fn names(dir: impl AsFd, at_most: usize) -> nix::Result<Vec<CString>> {
     // opened anew: a duplicate would go on where the last listing ended
     let mut listed = Dir::openat(dir, c".", FLAGS, Mode::empty())?;
     let mut names = Vec::new();
     for entry in listed.iter() {
         let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
         }
         if names.len() == at_most {
-            break;
+            return Err(TOO_MANY);
         }
+        names.push(entry.file_name().to_owned());
     }
     Ok(names)
 }
@@ -114,6 +119,19 @@ pub(super) fn exists(dir: impl AsFd, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_names_than_are_looked_at_are_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = open_path(directory.path()).unwrap().unwrap();
+        for name in ["a", "b"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        assert_eq!(names(&dir, 2).unwrap().len(), 2);
+        assert_eq!(names(&dir, 1), Err(TOO_MANY));
+        let told = StoreError::io("read", directory.path())(TOO_MANY).to_string();
+        assert!(told.contains("more names") && told.contains("move some"), "{told}");
+    }
 
     #[test]
     fn only_temporary_files_of_processes_that_are_gone_are_left_over() {

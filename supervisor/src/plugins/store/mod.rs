@@ -77,7 +77,13 @@ pub enum StoreError {
 impl StoreError {
     fn io(what: &'static str, path: &Path) -> impl FnOnce(Errno) -> Self {
         let path = path.to_owned();
-        move |errno| Self::Io { what, path, source: errno.into() }
+        move |errno| {
+            let source = match errno {
+                dirs::TOO_MANY => io::Error::other("it has more names than midimon looks at; move some elsewhere"),
+                errno => errno.into(),
+            };
+            Self::Io { what, path, source }
+        }
     }
 }
 
@@ -138,7 +144,8 @@ impl Store {
     /// The store itself cannot be read; one bad record hides no other plugin.
     pub fn list(&self) -> Result<Vec<Result<Installed, BadRecord>>, StoreError> {
         let Some(root) = self.root()? else { return Ok(Vec::new()) };
-        let names = dirs::names(&root, MAX_PLUGINS).map_err(StoreError::io("read", &self.home.plugins_dir()))?;
+        // the lock and what is staged are there too
+        let names = dirs::names(&root, 2 * MAX_PLUGINS).map_err(StoreError::io("read", &self.home.plugins_dir()))?;
         let mut ids: Vec<PluginId> = names.iter().filter_map(|name| name.to_str().ok()?.parse().ok()).collect();
         ids.sort();
         Ok(ids.iter().filter_map(|id| self.record(&root, id).transpose()).collect())
