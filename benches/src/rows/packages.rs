@@ -4,7 +4,7 @@ use crate::report::{Bar, Reach};
 use crate::stats::median;
 use crate::{Effort, Result};
 use midimon::home::Home;
-use midimon::plugins::install::{Agreed, Choice, Local, Progress, Source, Step, Stopped, Workshop, look};
+use midimon::plugins::install::{Agreed, Choice, Local, Packages, Progress, Step, Stopped, Workshop, look};
 use midimon::plugins::minisign::PublicKey;
 use midimon::plugins::store::Store;
 use midimon::plugins::trust::{How, TrustStore};

@@ -4,7 +4,7 @@ use super::Release;
 use super::choose::Chosen;
 use super::source::{DirectorySource, Source};
 use super::subscriptions::Subscription;
-use crate::plugins::install::source::{Offer, Source as Packages, SourceError};
+use crate::plugins::install::source::{Offer, Packages, SourceError};
 use crate::plugins::package::Contents;
 use midimon_shared::PluginId;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Installing and updating plugins: verify, show, agree, stage, try, commit.
 //!
 //! ```text
-//! Source ─▶ Offer ─▶ Contents ─look─▶ Plan ─▶ the user's Choices ─▶ GrantFile
-//!                        └──────────────▶ Workshop::install ◀──────────┘
+//! Packages ─▶ Offer ─▶ Contents ─look─▶ Plan ─▶ the user's Choices ─▶ GrantFile
+//!                          └──────────────▶ Workshop::install ◀──────────┘
 //! ```
 //!
 //! [`plan`](mod@plan) says what would change, [`consent`] what the user's word makes of
@@ -20,5 +20,5 @@ pub mod words;
 pub use consent::Choice;
 pub use look::look;
 pub use plan::{Plan, Refused, plan};
-pub use source::{Local, Offer, Source};
+pub use source::{Local, Offer, Packages};
 pub use steps::{Agreed, Done, Progress, Step, Stopped, Workshop};

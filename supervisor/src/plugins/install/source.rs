@@ -25,7 +25,7 @@ pub enum Offer {
 }
 
 /// Something packages can be had from.
-pub trait Source {
+pub trait Packages {
     /// Gets what there is.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Local {
     }
 }
 
-impl Source for Local {
+impl Packages for Local {
     fn offer(&self) -> Result<Offer, SourceError> {
         if self.0.is_dir() {
             return Ok(Offer::Directory(self.0.clone()));

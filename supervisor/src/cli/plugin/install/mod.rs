@@ -17,7 +17,7 @@ use crate::mapping::config::load_file;
 use crate::plugins::index::choose::{Unavailable, Wanted};
 use crate::plugins::index::subscriptions::Subscriptions;
 use crate::plugins::install::plan::Signer;
-use crate::plugins::install::{Agreed, Done, Local, Plan, Source, Stopped, Workshop, look};
+use crate::plugins::install::{Agreed, Done, Local, Packages, Plan, Stopped, Workshop, look};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::package::{Contents, SUFFIX};
 use crate::plugins::store::Store;
@@ -176,7 +176,7 @@ impl Update {
 }
 
 impl Terms {
-    fn run(&self, context: &Context, source: &dyn Source, only: Option<&PluginId>) -> Result<(), CliError> {
+    fn run(&self, context: &Context, source: &dyn Packages, only: Option<&PluginId>) -> Result<(), CliError> {
         let home = &context.home;
         home.prepare()?;
         let key = self.key.as_deref().map(PublicKey::from_text_or_file).transpose().map_err(failed)?;
