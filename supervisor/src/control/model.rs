@@ -3,6 +3,7 @@
 use crate::midi::ports::{InputPort, OutputPort, PortList};
 use crate::workers::status::WorkerStatus;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The whole daemon at one glance.
@@ -109,11 +110,39 @@ pub struct ReloadReport {
     pub plugins: Vec<String>,
 }
 
+/// Why a change of installed plugins is not wholly in effect. As text: a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotYet {
+    /// A worker that was told to end has not.
+    Stopping,
+    /// What is to go has gone; what is to start waits for a compilation.
+    Compiling,
+    /// What is to go has gone; nothing is started by a configuration with mistakes.
+    Configuration,
+    /// The store cannot be read, and no installed plugin runs.
+    Store,
+}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Stopping => "a worker that was told to end still runs; `midimon status` shows it",
+            Self::Compiling => "the daemon is still compiling a plugin; `midimon status` says when that is over",
+            Self::Configuration => {
+                "the configuration has mistakes, and no plugin is started until they are corrected: `midimon check` \
+                 shows them"
+            }
+            Self::Store => "the daemon cannot read what is installed, and starts none of it; `midimon status` says why",
+        })
+    }
+}
+
 /// What came of a change of installed plugins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginsReport {
-    /// Whether it is in effect; else something is still being compiled.
-    pub in_effect: bool,
+    /// Why it is not wholly in effect; `None` when it is.
+    pub not_yet: Option<NotYet>,
     /// Plugins that are not there yet, or cannot be, a sentence each.
     pub problems: Vec<String>,
 }

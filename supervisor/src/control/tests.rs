@@ -61,7 +61,7 @@ impl Daemon for Fake {
     }
 
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
-        Ok(PluginsReport { in_effect: true, problems: Vec::new() })
+        Ok(PluginsReport { not_yet: None, problems: Vec::new() })
     }
 
     fn call_plugin(&self, id: &PluginId, action: String, params: Params) -> Result<String, Refusal> {

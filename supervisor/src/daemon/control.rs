@@ -4,12 +4,13 @@ use super::Running;
 use super::router::Notice;
 use crate::action::ExecutorStatus;
 use crate::control::Daemon;
-use crate::control::model::{EngineCounts, ModeReport, PluginsReport, PortStatus, Ports, ReloadReport, Status};
+use crate::control::model::{EngineCounts, ModeReport, NotYet, PluginsReport, PortStatus, Ports, ReloadReport, Status};
 use crate::control::protocol::{ErrorCode, ModeTarget, Params, Refusal};
 use crate::mapping::types::{Effect, Input};
 use crate::midi::output::OutputStatus;
 use crate::midi::ports;
 use crate::monitor::Monitor;
+use crate::plugins::store::StoreError;
 use crate::workers::manager::{Loading, Problem};
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
@@ -85,10 +86,17 @@ impl Daemon for Running {
     }
 
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {
-        self.manager.store_changed();
-        self.plugins.ask();
-        let in_effect = self.plugins.wait(Some(RELOAD_PATIENCE)) && self.wait_stopped();
-        Ok(PluginsReport { in_effect, problems: self.plugin_problems() })
+        let read = self.take_store();
+        let is_asked = self.may_start();
+        let is_loaded = !is_asked || self.plugins.wait(Some(RELOAD_PATIENCE));
+        let not_yet = match (self.wait_stopped(), read, is_asked, is_loaded) {
+            (false, ..) => Some(NotYet::Stopping),
+            (_, Err(_), ..) => Some(NotYet::Store),
+            (_, _, false, _) => Some(NotYet::Configuration),
+            (.., false) => Some(NotYet::Compiling),
+            _ => None,
+        };
+        Ok(PluginsReport { not_yet, problems: self.plugin_problems() })
     }
 
     fn call_plugin(&self, id: &PluginId, action: String, mut params: Params) -> Result<String, Refusal> {
@@ -140,6 +148,28 @@ impl Daemon for Running {
 }
 
 impl Running {
+    /// Takes what is installed, allowed and revoked by now. What may not run any more is
+    /// stopped; the rest is looked through by the plugins' thread.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn take_store(&self) -> Result<(), StoreError> {
+        let read = self.manager.store_changed();
+        if let Err(error) = &read {
+            tracing::error!("installed plugins are stopped: {error}");
+        }
+        if self.may_start() {
+            self.plugins.ask();
+        }
+        read
+    }
+
+    /// Whether the user's word on plugins is known: which are disabled, and what their limits are.
+    /// Without a file there is none.
+    fn may_start(&self) -> bool {
+        self.config.is_loaded() || !self.config.path().exists()
+    }
+
     /// Waits until what is not to run any more has ended: whoever removes a plugin removes
     /// its data next, and whoever takes a grant back wants it gone.
     fn wait_stopped(&self) -> bool {

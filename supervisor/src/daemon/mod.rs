@@ -28,10 +28,11 @@ use crate::midi::output::{NoteFn, Outputs, Pace};
 use crate::midi::replay::Speed;
 use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
-use crate::plugins::store::Store;
+use crate::plugins::store::{Locked, Store};
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
 use effects::PluginEffects;
 use midimon_shared::PluginId;
+use notify::RecommendedWatcher;
 use plugins::PluginSync;
 use reload::ConfigHolder;
 use router::{Notice, Router};
@@ -122,7 +123,7 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
     clean_store(&options.home);
     let running = start(&options, notices)?;
     // before the first read, so that no change after it is missed
-    let _watcher = watch::start(running.config.path(), running.notices.clone());
+    let _watchers = running.watch();
     let timers = Router::start_timers(&running.router).map_err(DaemonError::Thread)?;
     let served = running.serve(&options, &noticed);
     let status = running.end(timers);
@@ -131,8 +132,12 @@ pub fn run(options: RunOptions) -> Result<Status, DaemonError> {
 
 /// Removes what an interrupted installation left over, unless one is under way.
 fn clean_store(home: &Home) {
-    if let Err(error) = Store::open(home).try_lock() {
-        tracing::warn!("installed plugins: {error}");
+    match Store::open(home).try_lock() {
+        Ok(locked) => {
+            let left = locked.iter().flat_map(Locked::left_over);
+            left.for_each(|left| tracing::warn!("installed plugins: {left}"));
+        }
+        Err(error) => tracing::warn!("installed plugins: {error}"),
     }
 }
 
@@ -277,6 +282,7 @@ impl Running {
                 Ok(Notice::PluginsSettled) => start_files()?,
                 Ok(Notice::Reload) => self.reload_and_log(true),
                 Ok(Notice::ConfigChanged) => self.reload_and_log(false),
+                Ok(Notice::StoreChanged) => drop(self.take_store()), // a failure was logged there
                 Ok(Notice::InputFinished) => ending = ending.map(|left| left.saturating_sub(1)),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -300,6 +306,13 @@ impl Running {
             }
             Err(refusal) => tracing::error!("{refusal}\nuntil that is corrected nothing is mapped and no plugin runs"),
         }
+    }
+
+    /// Watches the configuration, and what is installed: a command that was killed before it
+    /// told us has changed it all the same.
+    fn watch(&self) -> [Option<RecommendedWatcher>; 2] {
+        let config = watch::config(self.config.path(), self.notices.clone());
+        [config, watch::store(&self.home, self.notices.clone()).filter(|_| !self.safe_mode)]
     }
 
     fn is_idle(&self) -> bool {

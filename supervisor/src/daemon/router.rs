@@ -40,6 +40,8 @@ pub enum Notice {
     Reload,
     /// The configuration file was saved.
     ConfigChanged,
+    /// What is installed, allowed, set or revoked may have changed.
+    StoreChanged,
 }
 
 /// See the module.

@@ -56,6 +56,8 @@ impl Prepared {
     /// Whether starting the other would make no difference.
     pub fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest
+            // what was under development is not installed because it is the same
+            && self.spec.origin == other.spec.origin
             && self.grants == other.grants
             // another version can have the same code
             && self.spec.version == other.spec.version

@@ -40,11 +40,12 @@ pub(in crate::cli) fn take_note(context: &Context, effects: &[&Effect]) -> Resul
         return Ok(());
     }
     match tell(context) {
-        Ok(Some(report)) if !report.in_effect => {
-            eprintln!("the daemon is still at work on that; `midimon status` says when it is over");
+        Ok(report) => {
+            if let Some(not_yet) = report.and_then(|report| report.not_yet) {
+                eprintln!("{not_yet}");
+            }
             Ok(())
         }
-        Ok(_) => Ok(()),
         Err(error) => Err(failed(format!(
             "the index changed what may run, but the daemon could not be told; run `midimon stop`: {error}"
         ))),

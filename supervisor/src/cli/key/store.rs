@@ -1,12 +1,12 @@
 //! `key list`, `trust`, `revoke` and `show`.
 
 use crate::cli::output::{Colour, Look};
-use crate::cli::plugin::daemon::tell;
+use crate::cli::plugin::daemon::{failed, lock, tell};
 use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::{CliError, Context};
+use crate::control::model::PluginsReport;
 use crate::plugins::minisign::{Fingerprint, PublicKey};
-use crate::plugins::store::{Store, StoreError};
 use crate::plugins::trust::{Entry, How, PublisherName, Standing, TrustError, TrustStore};
 use crate::timestamp::Timestamp;
 use clap::Args;
@@ -219,42 +219,43 @@ impl Revoke {
                 .cloned()
                 .map_err(|error| CliError::Failed(error.to_string()))
         })?;
-        let mut text =
-            format!("revoked: {}\nfingerprint  {}\n", safe_text(entry.name.as_str()), entry.key.fingerprint());
-        // from here on nothing of the key is started; what was is disabled, with the reason
-        let disabled = disable(context, &entry).map_err(|error| {
-            CliError::Failed(format!("the key is revoked, but its plugins could not be disabled: {error}"))
-        })?;
-        if !disabled.is_empty() {
+        // from here on nothing of the key is started, whatever its plugins' records say: what runs
+        // is stopped first, which no other command can hold up
+        let told = tell(context);
+        let said = format!("revoked: {}\nfingerprint  {}\n", safe_text(entry.name.as_str()), entry.key.fingerprint());
+        context.out.print(&said)?;
+        if let Ok(Some(PluginsReport { not_yet: Some(not_yet), .. })) = &told {
+            context.out.line(&not_yet.to_string())?;
+        }
+        let disabled = disable(context, &entry);
+        if let Ok(disabled) = &disabled
+            && !disabled.is_empty()
+        {
             let ids: Vec<&str> = disabled.iter().map(PluginId::as_str).collect();
-            text += &format!("disabled     {}\n", ids.join(", "));
+            context.out.line(&format!("disabled     {}", ids.join(", ")))?;
         }
-        context.out.print(&text)?;
-        // also when none was disabled now: an earlier command may have ended before it told the daemon
-        let report = tell(context).map_err(|error| {
-            CliError::Failed(format!(
-                "the key is revoked, but the running daemon could not be told: {error}; `midimon stop` stops its plugins"
-            ))
-        })?;
-        if report.is_some_and(|report| !report.in_effect) {
-            context.out.line("the daemon is still compiling a plugin; `midimon status` says when that is over")?;
-        }
-        Ok(())
+        let untold = told.err().map(|error| {
+            format!(
+                "the key is revoked, but the running daemon could not be told: {}; `midimon stop` stops its plugins",
+                error.sentence()
+            )
+        });
+        let enabled = disabled.err().map(|error| {
+            format!("the key is revoked and nothing of it is started, but its plugins are not marked so: {error}")
+        });
+        let failures: Vec<String> = untold.into_iter().chain(enabled).collect();
+        if failures.is_empty() { Ok(()) } else { Err(CliError::Failed(failures.join("\n"))) }
     }
 }
 
 /// Disables every installed plugin of a key.
-fn disable(context: &Context, entry: &Entry) -> Result<Vec<PluginId>, StoreError> {
-    let store = Store::open(&context.home);
-    let locked = store.lock(|pid| {
-        let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        eprintln!("waiting for another midimon command{who} to finish");
-    })?;
-    for bad in locked.list()?.into_iter().filter_map(Result::err) {
+fn disable(context: &Context, entry: &Entry) -> Result<Vec<PluginId>, CliError> {
+    let locked = lock(context)?;
+    for bad in locked.list().map_err(failed)?.into_iter().filter_map(Result::err) {
         eprintln!("cannot say whose plugin this is: {}", safe_lines(&bad.to_string()));
     }
     let reason = format!("the key of its publisher, '{}', was revoked", entry.name);
-    locked.disable_publisher(&entry.key, &reason)
+    locked.disable_publisher(&entry.key, &reason).map_err(failed)
 }
 
 impl Show {

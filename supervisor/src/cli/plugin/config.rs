@@ -1,12 +1,13 @@
 //! `plugin config`: the settings of an installed plugin, or of one under development.
 
-use super::daemon::{failed, tell_and_print};
+use super::daemon::{failed, lock, tell_and_print};
 use crate::cli::{CliError, Context};
 use crate::mapping::config::load_file;
+use crate::plugins::Manifest;
 use crate::plugins::discover::scan;
 use crate::plugins::manifest::SettingSpec;
 use crate::plugins::settings::{Owner, Settings};
-use crate::plugins::store::Store;
+use crate::plugins::store::{Installed, Store};
 use clap::{Args, Subcommand};
 use midimon_shared::PluginId;
 use serde_json::{Map, Value};
@@ -30,12 +31,33 @@ pub(super) struct Config {
     command: Command,
 }
 
+/// Whose settings. Where a plugin of `[plugins] dir` has the id of an installed one, that one
+/// runs, and its settings are meant.
+#[derive(Debug, Args)]
+struct Plugin {
+    /// The plugin's id
+    name: PluginId,
+    /// The installed one, where one in [plugins] dir has the same id
+    #[arg(long)]
+    installed: bool,
+}
+
+/// What a plugin has settings for, and what they are.
+struct Of {
+    specs: Vec<SettingSpec>,
+    settings: Settings,
+    /// Of an installed one.
+    record: Option<Installed>,
+    /// Which of two plugins that is, after its name; empty where there is one.
+    which: &'static str,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the settings of a plugin, or one of them
     Get {
-        /// The plugin's id
-        name: PluginId,
+        #[command(flatten)]
+        plugin: Plugin,
         /// Which setting
         setting: Option<String>,
         /// Print JSON
@@ -44,8 +66,8 @@ enum Command {
     },
     /// Set a value
     Set {
-        /// The plugin's id
-        name: PluginId,
+        #[command(flatten)]
+        plugin: Plugin,
         /// Which setting
         setting: String,
         /// The value; without it, it is asked for or read from standard input
@@ -54,8 +76,8 @@ enum Command {
     },
     /// Forget a value
     Unset {
-        /// The plugin's id
-        name: PluginId,
+        #[command(flatten)]
+        plugin: Plugin,
         /// Which setting
         setting: String,
     },
@@ -64,44 +86,51 @@ enum Command {
 impl Config {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         match self.command {
-            Command::Get { name, setting, json } => get(context, &name, setting.as_deref(), json),
-            Command::Set { name, setting, value } => set(context, &name, &setting, value),
-            Command::Unset { name, setting } => {
-                let (specs, mut settings) = of(context, &name)?;
+            Command::Get { plugin, setting, json } => get(context, &plugin, setting.as_deref(), json),
+            Command::Set { plugin, setting, value } => set(context, &plugin, &setting, value),
+            Command::Unset { plugin, setting } => {
+                let locked = lock(context)?;
+                let Of { specs, mut settings, which, .. } = plugin.of(context)?;
                 let was_set = settings.unset(&specs, &setting).map_err(failed)?;
                 settings.save().map_err(failed)?;
+                drop(locked);
                 let done = if was_set { "is forgotten" } else { "was not set" };
-                tell_and_print(context, &name, &format!("{setting} of {name} {done}"))
+                tell_and_print(context, &plugin.name, &format!("{setting} of {}{which} {done}", plugin.name))
             }
         }
     }
 }
 
-/// What a plugin has settings for, and what they are.
-fn of(context: &Context, id: &PluginId) -> Result<(Vec<SettingSpec>, Settings), CliError> {
-    let store = Store::open(&context.home);
-    let (owner, specs) = match store.get(id).map_err(failed)? {
-        Some(record) => {
-            let manifest = store.current_files(&record).and_then(|files| files.manifest()).map_err(failed)?;
-            (Owner::Installed, manifest.settings)
-        }
-        None => (Owner::Dev, in_development(context, id)?),
-    };
-    let settings = Settings::load(&context.home.settings_dir(), owner, id).map_err(failed)?;
-    Ok((specs, settings))
+impl Plugin {
+    fn of(&self, context: &Context) -> Result<Of, CliError> {
+        let (id, store) = (&self.name, Store::open(&context.home));
+        let dev = if self.installed { None } else { in_development(context, id) };
+        let record = store.get(id);
+        let (owner, specs, record, which) = match (dev, record) {
+            (Some(dev), Ok(None)) => (Owner::Dev, dev.settings, None, ""),
+            (Some(dev), _) => (Owner::Dev, dev.settings, None, " in [plugins] dir"),
+            (None, Ok(Some(record))) => {
+                let manifest = store.current_files(&record).and_then(|files| files.manifest()).map_err(failed)?;
+                (Owner::Installed, manifest.settings, Some(record), "")
+            }
+            (None, Ok(None)) => return Err(failed(format!("no plugin '{id}' is installed or in [plugins] dir"))),
+            (None, Err(error)) => return Err(failed(error)),
+        };
+        let settings = Settings::load(&context.home.settings_dir(), owner, id).map_err(failed)?;
+        Ok(Of { specs, settings, record, which })
+    }
 }
 
-/// The settings of a plugin of the configuration's `[plugins] dir`.
-fn in_development(context: &Context, id: &PluginId) -> Result<Vec<SettingSpec>, CliError> {
-    let unknown = || CliError::Failed(format!("no plugin '{id}' is installed or in [plugins] dir"));
-    let directory = load_file(&context.home.config_file()).ok().and_then(|loaded| loaded.plugins_dir);
-    let found = scan(&directory.ok_or_else(unknown)?).map_err(failed)?;
-    let found = found.plugins.into_iter().find(|found| found.manifest.id == *id);
-    Ok(found.ok_or_else(unknown)?.manifest.settings)
+/// The plugin of the configuration's `[plugins] dir` that has this id.
+pub(super) fn in_development(context: &Context, id: &PluginId) -> Option<Manifest> {
+    let directory = load_file(&context.home.config_file()).ok()?.plugins_dir?;
+    let found = scan(&directory).ok()?.plugins.into_iter().find(|found| found.manifest.id == *id);
+    found.map(|found| found.manifest)
 }
 
-fn get(context: &Context, id: &PluginId, setting: Option<&str>, json: bool) -> Result<(), CliError> {
-    let (specs, settings) = of(context, id)?;
+fn get(context: &Context, plugin: &Plugin, setting: Option<&str>, json: bool) -> Result<(), CliError> {
+    let id = &plugin.name;
+    let Of { specs, settings, .. } = plugin.of(context)?;
     if let Some(name) = setting
         && !specs.iter().any(|spec| spec.name == name)
     {
@@ -130,8 +159,9 @@ fn get(context: &Context, id: &PluginId, setting: Option<&str>, json: bool) -> R
     Ok(())
 }
 
-fn set(context: &Context, id: &PluginId, name: &str, value: Option<String>) -> Result<(), CliError> {
-    let (specs, mut settings) = of(context, id)?;
+fn set(context: &Context, plugin: &Plugin, name: &str, value: Option<String>) -> Result<(), CliError> {
+    let id = &plugin.name;
+    let Of { specs, record, .. } = plugin.of(context)?;
     let is_secret = specs.iter().any(|spec| spec.name == name && spec.secret);
     let value = match value {
         Some(_) if is_secret => {
@@ -146,9 +176,17 @@ fn set(context: &Context, id: &PluginId, name: &str, value: Option<String>) -> R
         }
         None => first_line()?,
     };
-    settings.set(&specs, name, &value).map_err(failed)?;
+    // nobody waits for what is typed above, so all of it is read again; the lock keeps another
+    // plugin from getting this id, and the value, meanwhile
+    let locked = lock(context)?;
+    let Of { specs: now, mut settings, record: installed, which } = plugin.of(context)?;
+    if (&now, &installed) != (&specs, &record) {
+        return Err(failed(format!("{id} changed while you were asked; nothing was set, run it again")));
+    }
+    settings.set(&now, name, &value).map_err(failed)?;
     settings.save().map_err(failed)?;
-    tell_and_print(context, id, &format!("{name} of {id} is set"))
+    drop(locked);
+    tell_and_print(context, id, &format!("{name} of {id}{which} is set"))
 }
 
 /// The first line of standard input, without its end.

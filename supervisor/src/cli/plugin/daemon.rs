@@ -11,17 +11,21 @@ use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
 use std::fmt::Display;
 
-pub(super) fn failed(error: impl Display) -> CliError {
+pub(in crate::cli) fn failed(error: impl Display) -> CliError {
     CliError::Failed(error.to_string())
 }
 
 /// The store, once nobody else changes it.
-pub(super) fn lock(context: &Context) -> Result<Locked, CliError> {
+pub(in crate::cli) fn lock(context: &Context) -> Result<Locked, CliError> {
     let waits = |pid: Option<i32>| {
         let who = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         eprintln!("waiting for another midimon command that changes plugins{who} …");
     };
-    Store::open(&context.home).lock(waits).map_err(failed)
+    let locked = Store::open(&context.home).lock(waits).map_err(failed)?;
+    for left in locked.left_over() {
+        eprintln!("warning: {}", safe_text(&left.to_string()));
+    }
+    Ok(locked)
 }
 
 /// The record of an installed plugin.
@@ -47,8 +51,8 @@ pub(super) fn tell_and_print(context: &Context, id: &PluginId, done: &str) -> Re
     let Some(report) = report else {
         return context.out.line("no daemon runs; it counts when one is started");
     };
-    if !report.in_effect {
-        context.out.line("the daemon is still compiling a plugin; `midimon status` says when that is over")?;
+    if let Some(not_yet) = report.not_yet {
+        context.out.line(&not_yet.to_string())?;
     }
     let about = format!("plugin {id}:");
     for problem in report.problems.iter().filter(|problem| problem.starts_with(&about)) {

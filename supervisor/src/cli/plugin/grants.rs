@@ -1,8 +1,8 @@
 //! `plugin grant` and `revoke`.
 
-use super::daemon::{failed, lock, record, tell_and_print};
+use super::daemon::{failed, lock, record, tell, tell_and_print};
 use crate::cli::{CliError, Context};
-use crate::plugins::grants::ConsentFault;
+use crate::plugins::grants::{ConsentFault, GrantChange};
 use crate::plugins::store::Locked;
 use crate::plugins::{GrantFile, Manifest};
 use clap::Args;
@@ -46,11 +46,23 @@ fn read(store: &Locked, id: &PluginId) -> Result<(Manifest, GrantFile), CliError
     Ok((manifest, grants))
 }
 
+/// Nothing was to change. The daemon is told all the same where that is so already: an earlier
+/// command may have ended between the file and its word to the daemon.
+fn unchanged(context: &Context, fault: &GrantChange) -> CliError {
+    match fault {
+        GrantChange::NotGranted(_) | GrantChange::GrantedAlready(_) => match tell(context) {
+            Ok(_) => failed(fault),
+            Err(error) => failed(format!("{fault}, but the running daemon could not be told: {}", error.sentence())),
+        },
+        GrantChange::NotAsked { .. } | GrantChange::WhichAsk { .. } | GrantChange::BadTarget { .. } => failed(fault),
+    }
+}
+
 impl Grant {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         let store = lock(context)?;
         let (manifest, mut grants) = read(&store, &self.name)?;
-        grants.grant(&manifest, &self.capability).map_err(failed)?;
+        grants.grant(&manifest, &self.capability).map_err(|fault| unchanged(context, &fault))?;
         store.save_grants(&grants).map_err(failed)?;
         tell_and_print(context, &self.name, &format!("{} may use {}", self.name, self.capability))
     }
@@ -60,7 +72,7 @@ impl Revoke {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         let store = lock(context)?;
         let mut grants = store.grants(&self.name).map_err(failed)?.ok_or(ConsentFault::NoGrants).map_err(failed)?;
-        grants.revoke(&self.capability).map_err(failed)?;
+        grants.revoke(&self.capability).map_err(|fault| unchanged(context, &fault))?;
         store.save_grants(&grants).map_err(failed)?;
         tell_and_print(context, &self.name, &format!("{} may no longer use {}", self.name, self.capability))
     }

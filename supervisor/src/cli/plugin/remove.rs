@@ -1,9 +1,13 @@
 //! `plugin remove`.
 
-use super::daemon::{failed, lock, tell};
+use super::config::in_development;
+use super::daemon::{failed, lock, tell, workers};
 use crate::cli::units::{bytes, count};
 use crate::cli::{CliError, Context};
+use crate::control::model::NotYet;
 use crate::plugins::data_dir::{DataDirs, Usage};
+use crate::plugins::store::{Installed, Store};
+use crate::workers::status::Origin;
 use clap::Args;
 use midimon_shared::PluginId;
 use std::io::{self, IsTerminal, Write};
@@ -23,23 +27,67 @@ pub(super) struct Remove {
     yes: bool,
 }
 
+/// What there is to remove.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Installed(Box<Installed>),
+    /// Its record is damaged.
+    Damaged,
+    /// What was kept of it.
+    Kept,
+    Nothing,
+}
+
+fn look(store: &Store, id: &PluginId) -> Seen {
+    match store.get(id) {
+        Ok(Some(record)) => Seen::Installed(Box::new(record)),
+        Err(_) => Seen::Damaged,
+        Ok(None) if matches!(store.kept(id), Ok(None)) => Seen::Nothing,
+        Ok(None) => Seen::Kept,
+    }
+}
+
 impl Remove {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        let store = lock(context)?;
-        let record = store.get(&self.name);
-        let is_there = !matches!(record, Ok(None)) || matches!(store.kept(&self.name), Ok(Some(_)));
-        if is_there && !self.yes {
+        let seen = look(&Store::open(&context.home), &self.name);
+        if seen != Seen::Nothing && !self.yes {
+            // nobody waits for the answer
             self.ask(context)?;
         }
-        if let Ok(Some(record)) = record {
+        let store = lock(context)?;
+        let found = look(&store, &self.name);
+        if found != seen && !self.yes {
+            return Err(failed(format!(
+                "'{}' changed while you were asked; nothing was removed, run it again",
+                self.name
+            )));
+        }
+        if !self.keep_data {
+            self.not_in_development(context)?;
+        }
+        if let Seen::Installed(record) = found {
             // it writes no more when its data goes
             store.set_enabled(&record.id, false, Some("it was being removed".to_owned())).map_err(failed)?;
-            tell(context)?;
+            if let Some(not_yet @ NotYet::Stopping) = tell(context)?.and_then(|report| report.not_yet) {
+                return Err(failed(format!("{} is disabled, and nothing of it was removed: {not_yet}", self.name)));
+            }
         }
         store.remove(&self.name, self.keep_data).map_err(failed)?;
         tell(context)?;
         let kept = if self.keep_data { "; its data is kept for its publisher" } else { "" };
         context.out.line(&format!("{} is removed{kept}", self.name))
+    }
+
+    /// A plugin of `[plugins] dir` that has the same id has the same data.
+    fn not_in_development(&self, context: &Context) -> Result<(), CliError> {
+        let runs = workers(context)?.iter().any(|worker| worker.id == self.name && worker.origin == Origin::Dev);
+        if runs || in_development(context, &self.name).is_some() {
+            return Err(failed(format!(
+                "a plugin in [plugins] dir has the id '{0}' too, and its data is this plugin's: `--keep-data` removes                  the installed one only",
+                self.name
+            )));
+        }
+        Ok(())
     }
 
     fn ask(&self, context: &Context) -> Result<(), CliError> {

@@ -16,91 +16,110 @@ pub(super) fn is_foreign(dir: impl AsFd) -> bool {
     dirs::exists(dir, manifest::FILE_NAME)
 }
 
+/// What could not be removed.
+#[derive(Debug, Default)]
+pub(super) struct Left(pub Vec<StoreError>);
+
+impl Left {
+    /// Remembers a failure, and goes on.
+    pub(super) fn note<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+}
+
 impl Locked {
     /// Finishes what was interrupted: removals that had begun are completed, staging
     /// directories, versions no record names, grants and settings of nobody, and temporary
-    /// files are removed. Everybody who locks the store does it.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn clean(&self) -> Result<(), StoreError> {
-        self.finish_removals()?;
-        let plugins = self.store.home.plugins_dir();
-        let names = dirs::names(&self.root, 2 * MAX_PLUGINS).map_err(StoreError::io("read", &plugins))?;
-        for name in names.iter().filter_map(|name| name.to_str().ok()) {
-            if name.starts_with(PREFIX) {
-                dirs::remove(&self.root, name, &plugins.join(name))?;
-            } else if let Ok(id) = name.parse::<PluginId>() {
-                self.clean_plugin(&id)?;
-            }
-        }
-        self.clean_orphans()?;
-        self.sweep()
+    /// files are removed. Everybody who locks the store does it. What cannot be removed is
+    /// passed over and returned: a full disk or a file of another user must keep nobody from
+    /// disabling a plugin.
+    pub(super) fn clean(&self) -> Vec<StoreError> {
+        let mut left = Left::default();
+        self.finish_removals(&mut left);
+        self.clean_plugins(&mut left);
+        self.clean_orphans(&mut left);
+        self.sweep(&mut left);
+        left.0
     }
 
     /// Decides each removal: one that had not reached the record has not happened, one
     /// that had is completed.
-    fn finish_removals(&self) -> Result<(), StoreError> {
-        for id in kept::all(&self.store)? {
+    fn finish_removals(&self, left: &mut Left) {
+        for id in left.note(kept::all(&self.store)).unwrap_or_default() {
             // a note that cannot be read keeps the data from everybody; `remove` says what is wrong
             let Ok(Some(kept)) = self.kept(&id) else { continue };
             match self.get(&id) {
-                Ok(Some(_)) => kept::forget(&self.store.home, &id)?,
+                Ok(Some(_)) => {
+                    left.note(kept::forget(&self.store.home, &id));
+                }
                 Ok(None) if kept.data == KeptData::Delete => {
                     let removal = Removal { locked: self, kept };
-                    Removal::STEPS[2..].iter().try_for_each(|step| step(&removal))?;
+                    left.note(Removal::STEPS[2..].iter().try_for_each(|step| step(&removal)));
                 }
                 _ => {}
             }
         }
-        Ok(())
+    }
+
+    fn clean_plugins(&self, left: &mut Left) {
+        let plugins = self.store.home.plugins_dir();
+        let names = dirs::names(&self.root, 2 * MAX_PLUGINS).map_err(StoreError::io("read", &plugins));
+        let names = left.note(names).unwrap_or_default();
+        for name in names.iter().filter_map(|name| name.to_str().ok()) {
+            if name.starts_with(PREFIX) {
+                left.note(dirs::remove(&self.root, name, &plugins.join(name)));
+            } else if let Ok(id) = name.parse::<PluginId>() {
+                self.clean_plugin(&id, left);
+            }
+        }
     }
 
     /// Removes versions of a plugin that its record does not name. Where the record is
     /// damaged nothing is touched, nor where the directory is no plugin of the store.
-    pub(super) fn clean_plugin(&self, id: &PluginId) -> Result<(), StoreError> {
+    pub(super) fn clean_plugin(&self, id: &PluginId, left: &mut Left) {
         let path = self.path(id);
-        let Ok(record) = self.get(id) else { return Ok(()) };
-        let Ok(dir) = dirs::open_at(&self.root, id.as_str()) else { return Ok(()) };
+        let Ok(record) = self.get(id) else { return };
+        let Ok(dir) = dirs::open_at(&self.root, id.as_str()) else { return };
         if is_foreign(&dir) {
-            return Ok(());
+            return;
         }
-        for name in dirs::names(&dir, MAX_PLUGINS).map_err(StoreError::io("read", &path))? {
+        let names = left.note(dirs::names(&dir, MAX_PLUGINS).map_err(StoreError::io("read", &path)));
+        for name in names.unwrap_or_default() {
             let Ok(name) = name.to_str() else { continue };
             let Ok(version) = name.parse::<Version>() else { continue };
             if record.as_ref().is_none_or(|record| record.version(&version).is_none()) {
-                dirs::remove(&dir, name, &path.join(name))?;
+                left.note(dirs::remove(&dir, name, &path.join(name)));
             }
         }
-        dirs::sweep(&dir, Some(FILE_NAME)).map_err(StoreError::io("clean", &path))?;
+        left.note(dirs::sweep(&dir, Some(FILE_NAME)).map_err(StoreError::io("clean", &path)));
         if record.is_none() {
             // fails where somebody put something else into it; that is theirs
             let _ = dirs::unlink(&self.root, id.as_str(), UnlinkatFlags::RemoveDir);
         }
-        Ok(())
     }
 
     /// Grants and settings of plugins that are not installed. What was kept keeps its settings.
-    fn clean_orphans(&self) -> Result<(), StoreError> {
+    fn clean_orphans(&self, left: &mut Left) {
         let home = &self.store.home;
         for (path, suffix) in [(home.grants_dir(), ".toml"), (home.settings_dir(), ".json")] {
-            let Some(dir) = dirs::open_path(&path)? else { continue };
-            for name in dirs::names(&dir, 2 * MAX_PLUGINS).map_err(StoreError::io("read", &path))? {
+            let Some(Some(dir)) = left.note(dirs::open_path(&path)) else { continue };
+            let names = dirs::names(&dir, 2 * MAX_PLUGINS).map_err(StoreError::io("read", &path));
+            for name in left.note(names).unwrap_or_default() {
                 let id = name.to_str().ok().and_then(|name| name.strip_suffix(suffix)?.parse::<PluginId>().ok());
                 let Some(id) = id else { continue };
                 let is_nobodys = matches!(self.get(&id), Ok(None));
                 let is_kept = suffix == ".json" && !matches!(self.kept(&id), Ok(None));
                 if is_nobodys && !is_kept {
                     let name = if suffix == ".toml" { grants_name(&id) } else { format!("{id}.json") };
-                    dirs::unlink(&dir, &name, UnlinkatFlags::NoRemoveDir).map_err(StoreError::io("remove", &path))?;
+                    let removed = dirs::unlink(&dir, &name, UnlinkatFlags::NoRemoveDir);
+                    left.note(removed.map_err(StoreError::io("remove", &path.join(name))));
                 }
             }
         }
-        Ok(())
     }
 
     /// Temporary files of processes that were killed while they replaced one.
-    fn sweep(&self) -> Result<(), StoreError> {
+    fn sweep(&self, left: &mut Left) {
         let home = &self.store.home;
         let trusted = home.trusted_keys();
         let config = trusted.parent().unwrap_or(&trusted);
@@ -110,10 +129,9 @@ impl Locked {
             (home.state_dir(), None),
             (config.to_owned(), trusted.file_name().and_then(|name| name.to_str())),
         ] {
-            if let Some(dir) = dirs::open_path(&path)? {
-                dirs::sweep(&dir, name).map_err(StoreError::io("clean", &path))?;
+            if let Some(Some(dir)) = left.note(dirs::open_path(&path)) {
+                left.note(dirs::sweep(&dir, name).map_err(StoreError::io("clean", &path)));
             }
         }
-        Ok(())
     }
 }

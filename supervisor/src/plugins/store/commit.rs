@@ -1,5 +1,6 @@
 //! From a staged version to an installed one, and from one version to another.
 
+use super::clean::Left;
 use super::record::{FILE_NAME, MAX_REASON};
 use super::stage::{FILES, make_dir};
 use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, kept};
@@ -24,7 +25,7 @@ pub(super) struct Commit<'l> {
 
 impl<'l> Commit<'l> {
     /// In this order. Up to [`Self::record`] the old state holds, after it the new one.
-    pub(super) const STEPS: [Step<Self>; 5] = [Self::directory, Self::grants, Self::place, Self::record, Self::tidy];
+    pub(super) const STEPS: [Step<Self>; 4] = [Self::directory, Self::grants, Self::place, Self::record];
 
     pub(super) fn new(
         locked: &'l Locked,
@@ -105,10 +106,15 @@ impl<'l> Commit<'l> {
         self.locked.write_record(&self.next)
     }
 
-    /// What nobody needs any more.
-    fn tidy(&self) -> Result<(), StoreError> {
-        kept::forget(&self.locked.store.home, self.id())?;
-        self.locked.clean_plugin(self.id())
+    /// Removes what nobody needs any more. The new version is installed, whatever comes of it;
+    /// what is left is for the next who locks the store.
+    fn tidy(&self) {
+        let mut left = Left::default();
+        left.note(kept::forget(&self.locked.store.home, self.id()));
+        self.locked.clean_plugin(self.id(), &mut left);
+        for error in left.0 {
+            tracing::warn!("{}: {error}", self.id());
+        }
     }
 }
 
@@ -119,12 +125,13 @@ impl Locked {
     ///
     /// # Errors
     /// [`StoreError::Refused`], or what the file system says; the version before is still
-    /// the one that runs then, unless only the removal of old files failed.
+    /// the one that runs then.
     pub fn commit(&self, staged: Staged, grants: GrantFile, allow_downgrade: bool) -> Result<Installed, StoreError> {
         let commit = Commit::new(self, &staged, grants, allow_downgrade)?;
         for step in Commit::STEPS {
             step(&commit)?;
         }
+        commit.tidy();
         Ok(commit.next)
     }
 
@@ -135,7 +142,8 @@ impl Locked {
     pub fn rollback(&self, id: &PluginId) -> Result<Installed, StoreError> {
         let record = self.must_get(id)?;
         let back = record.rolled_back().ok_or_else(|| StoreError::NoPrevious(id.clone()))?;
-        let files = self.current_files(&back)?;
+        // where its files were changed there is no other to advise
+        let files = self.current_files(&Installed { previous: None, ..back.clone() })?;
         let manifest = files.manifest()?;
         files.check()?;
         let grants = self.grants(id)?;

@@ -12,11 +12,13 @@ use std::path::PathBuf;
 pub struct Locked {
     pub(super) store: Store,
     pub(super) root: OwnedFd,
+    left: Vec<StoreError>,
     _lock: File,
 }
 
 impl Store {
-    /// Waits until nobody else changes the store and cleans it. Before it waits,
+    /// Waits until nobody else changes the store and cleans it; what cannot be cleaned holds
+    /// nobody up, see [`Locked::left_over`]. Before it waits,
     /// `waits` is told the process that is at work, where that is known.
     ///
     /// # Errors
@@ -48,13 +50,22 @@ impl Store {
         self.home.prepare()?;
         let root = home::private_dir(&self.home.plugins_dir())?;
         let Some(lock) = lock(&self.lock_path())? else { return Ok(None) };
-        let locked = Locked { store: self.clone(), root, _lock: lock };
-        locked.clean()?;
+        let mut locked = Locked { store: self.clone(), root, left: Vec::new(), _lock: lock };
+        locked.left = locked.clean();
         Ok(Some(locked))
     }
 
     fn lock_path(&self) -> PathBuf {
         self.home.plugins_dir().join(".lock")
+    }
+}
+
+impl Locked {
+    /// What was left over by an interrupted change, or belongs to nobody, and could not be
+    /// removed; it is in nobody's way, and whoever locks the store next tries again.
+    #[must_use]
+    pub fn left_over(&self) -> &[StoreError] {
+        &self.left
     }
 }
 

@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 #[allow(missing_docs)]
 pub enum VersionError {
     #[error(
-        "{} was changed after it was installed{}: install the plugin again with `midimon plugin install`, \
-         or go back with `midimon plugin rollback {id}`",
-        path.display(), source.as_ref().map_or_else(String::new, |source| format!(" ({source})"))
+        "{} was changed after it was installed{}: install the plugin again with `midimon plugin install`{}",
+        path.display(),
+        source.as_ref().map_or_else(String::new, |source| format!(" ({source})")),
+        if *has_previous { format!(", or go back with `midimon plugin rollback {id}`") } else { String::new() },
     )]
-    Changed { id: PluginId, path: PathBuf, source: Option<FileError> },
+    Changed { id: PluginId, path: PathBuf, source: Option<FileError>, has_previous: bool },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{}: {fault}", path.display())]
@@ -37,6 +38,8 @@ pub struct VersionFiles {
     dir: OwnedFd,
     path: PathBuf,
     version: InstalledVersion,
+    /// Whether there is another version to go back to.
+    has_previous: bool,
 }
 
 impl Store {
@@ -47,16 +50,18 @@ impl Store {
     pub fn current_files(&self, record: &Installed) -> Result<VersionFiles, VersionError> {
         let name = record.current.to_string();
         let path = self.path(&record.id).join(&name);
+        let has_previous = record.previous.is_some();
         let changed = |source: FileError| VersionError::Changed {
             id: record.id.clone(),
             path: path.clone(),
             source: Some(source),
+            has_previous,
         };
         let version = record.version(&record.current).ok_or_else(|| changed(FileError::Missing))?.clone();
         let root = self.root().ok().flatten().ok_or_else(|| changed(FileError::Missing))?;
         let opened = dirs::open_at(&root, record.id.as_str()).and_then(|dir| dirs::open_at(dir, &name));
         let dir = opened.map_err(|errno| changed(FileError::Io(errno.into())))?;
-        Ok(VersionFiles { id: record.id.clone(), dir, path, version })
+        Ok(VersionFiles { id: record.id.clone(), dir, path, version, has_previous })
     }
 }
 
@@ -68,7 +73,8 @@ impl VersionFiles {
     }
 
     fn changed(&self, name: &str, source: Option<FileError>) -> VersionError {
-        VersionError::Changed { id: self.id.clone(), path: self.path.join(name), source }
+        let (id, path) = (self.id.clone(), self.path.join(name));
+        VersionError::Changed { id, path, source, has_previous: self.has_previous }
     }
 
     /// Reads the manifest once; those bytes are compared and parsed.

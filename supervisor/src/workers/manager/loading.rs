@@ -4,9 +4,10 @@
 //! meanwhile, and the new word wins: nothing is installed by an old one.
 
 use super::{LoadError, PluginManager, Policies, Policy};
+use crate::plugins::Grants;
 use crate::plugins::compile::CompileError;
-use crate::plugins::discover::{BadPlugin, Discovered, Scan, Source, scan};
-use crate::plugins::store::Store;
+use crate::plugins::discover::{BadPlugin, Discovered, Scan, ScanError, Source, scan};
+use crate::plugins::store::{Store, StoreError};
 use crate::workers::pool::Request;
 use crate::workers::prepare::{PrepareError, Prepared};
 use crate::workers::spec::PluginSpec;
@@ -69,6 +70,52 @@ impl Plugins {
     pub fn of(directory: Option<PathBuf>, store: Option<Store>) -> Self {
         Self { directory, store, ..Self::default() }
     }
+
+    /// Whether a plugin of the plugin directory runs that has this id, or one like it.
+    fn runs_in_development(&self, id: &PluginId) -> bool {
+        let key = id.uniqueness_key();
+        let mut dev = self.installed.iter().filter(|(_, prepared)| prepared.spec.origin == Origin::Dev);
+        dev.any(|(id, _)| id.uniqueness_key() == key)
+    }
+}
+
+/// What there is now. What cannot be read of one of the two places says nothing about the other.
+#[derive(Debug, Default)]
+struct Found {
+    scan: Scan,
+    /// Why the plugin directory cannot be read: what runs of it goes on.
+    dev: Option<ScanError>,
+    /// Why the store cannot be read: nobody knows what may still run, so nothing of it does.
+    store: Option<StoreError>,
+}
+
+impl Found {
+    fn look(directory: Option<PathBuf>, store: Option<Store>) -> Self {
+        let mut found = Self::default();
+        match directory.map(|directory| scan(&directory)) {
+            Some(Ok(scan)) => found.scan = scan,
+            Some(Err(error)) => found.dev = Some(error),
+            None => {}
+        }
+        match store.map(|store| store.discover()) {
+            Some(Ok(installed)) => found.scan.add_installed(installed),
+            Some(Err(error)) => found.store = Some(error),
+            None => {}
+        }
+        found
+    }
+
+    /// Whether an installed plugin is there, and may do all of this.
+    fn covers(&self, id: &PluginId, grants: &Grants) -> bool {
+        let found = self.scan.plugins.iter().find(|found| found.manifest.id == *id);
+        matches!(found.map(|found| &found.source), Some(Source::Installed(source)) if source.grants.covers(grants))
+    }
+
+    fn problems(&self) -> impl Iterator<Item = Problem> {
+        let dev = self.dev.iter().map(ToString::to_string);
+        let store = self.store.iter().map(|error| format!("installed plugins are not started: {error}"));
+        dev.chain(store).map(|reason| Problem { plugin: None, reason })
+    }
 }
 
 /// Grants in the configuration that an installed plugin does not get.
@@ -115,14 +162,10 @@ impl PluginManager {
 
     fn sync_once(&self) -> Result<(), Outdated> {
         let word = self.plugins().word;
-        let mut scan = match self.scan() {
-            Ok(scan) => scan,
-            Err(error) => {
-                // what runs goes on: a directory that cannot be read says nothing about it
-                self.plugins().problems = vec![Problem { plugin: None, reason: error.to_string() }];
-                return Ok(());
-            }
-        };
+        let found = self.look();
+        let unread: Vec<Problem> = found.problems().collect();
+        let is_dev_unread = found.dev.is_some();
+        let mut scan = found.scan;
         // each is started as soon as it can be; what may have to be compiled comes last
         scan.plugins.sort_by_key(|found| found.manifest.kind == PluginKind::Wasm);
         {
@@ -132,13 +175,20 @@ impl PluginManager {
             }
             let policies = &plugins.policies;
             scan.plugins.retain(|found| policies.get(&found.manifest.id).is_none_or(|policy| !policy.disabled));
-            plugins.problems = scan.bad.into_iter().map(Problem::from).collect();
+            if is_dev_unread {
+                // its place is taken by one that goes on
+                scan.plugins.retain(|found| !plugins.runs_in_development(&found.manifest.id));
+            }
+            plugins.problems = unread;
+            plugins.problems.extend(scan.bad.into_iter().map(Problem::from));
             let misplaced = scan.plugins.iter().filter_map(|found| misplaced_grants(found, &plugins.policies));
             let misplaced: Vec<Problem> = misplaced.collect();
             plugins.problems.extend(misplaced);
             plugins.pending = scan.plugins.iter().map(|found| found.manifest.id.clone()).collect();
-            let gone = plugins.installed.keys().filter(|id| !plugins.pending.contains(id)).cloned();
-            let gone: Vec<PluginId> = gone.collect();
+            let stays =
+                |id: &PluginId, origin| plugins.pending.contains(id) || (is_dev_unread && origin == Origin::Dev);
+            let gone = plugins.installed.iter().filter(|(id, prepared)| !stays(id, prepared.spec.origin));
+            let gone: Vec<PluginId> = gone.map(|(id, _)| id.clone()).collect();
             gone.iter().for_each(|id| self.remove(&mut plugins, id));
         }
         for found in &scan.plugins {
@@ -195,7 +245,13 @@ impl PluginManager {
 
     fn load_once(&self, id: &PluginId) -> Result<Result<(), Outdated>, LoadError> {
         let word = self.plugins().word;
-        let scan = self.scan()?;
+        let Found { scan, dev, store } = self.look();
+        if let Some(error) = dev {
+            return Err(PrepareError::from(error).into());
+        }
+        if let Some(error) = store {
+            return Err(PrepareError::from(error).into());
+        }
         if let Some(bad) = scan.bad.iter().find(|bad| bad.id.as_ref() == Some(id)) {
             return Err(LoadError::NotReady(id.clone(), bad.cause.to_string()));
         }
@@ -230,36 +286,29 @@ impl PluginManager {
         Loading { compiling: is_compiling.then(|| waiting.remove(0)), waiting }
     }
 
-    fn scan(&self) -> Result<Scan, PrepareError> {
+    fn look(&self) -> Found {
         let (directory, store) = {
             let plugins = self.plugins();
             (plugins.directory.clone(), plugins.store.clone())
         };
-        let mut found = directory.map_or_else(|| Ok(Scan::default()), |directory| scan(&directory))?;
-        if let Some(store) = store {
-            found.add_installed(store.discover()?);
-        }
-        Ok(found)
+        Found::look(directory, store)
     }
 
     /// Says that the store has changed: a load under way begins anew, and what was removed,
-    /// disabled or has lost a grant does not wait for one that takes long. The rest is for
-    /// the next [`Self::sync`].
-    pub fn store_changed(&self) {
+    /// disabled or has lost a grant is stopped now, whatever is being compiled. The rest is
+    /// for the next [`Self::sync`].
+    ///
+    /// # Errors
+    /// The store cannot be read; every installed plugin is stopped then.
+    pub fn store_changed(&self) -> Result<(), StoreError> {
         self.plugins().word += 1;
-        let Ok(scan) = self.scan() else { return };
-        let is_busy = self.prepare.compiler().is_busy();
+        let found = self.look();
         let mut plugins = self.plugins();
         let installed = plugins.installed.iter().filter(|(_, prepared)| prepared.spec.origin == Origin::Installed);
-        let stops = installed.filter(|(id, prepared)| {
-            let found = scan.plugins.iter().find(|found| found.manifest.id == **id);
-            match found.map(|found| &found.source) {
-                Some(Source::Installed(source)) => is_busy && !source.grants.covers(&prepared.grants),
-                _ => true,
-            }
-        });
+        let stops = installed.filter(|(id, prepared)| !found.covers(id, &prepared.grants));
         let stops: Vec<PluginId> = stops.map(|(id, _)| id.clone()).collect();
         stops.iter().for_each(|id| self.remove(&mut plugins, id));
+        found.store.map_or(Ok(()), Err)
     }
 
     fn policy(&self, id: &PluginId) -> Policy {

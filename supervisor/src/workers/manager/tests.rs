@@ -25,6 +25,11 @@ impl Bench {
     /// With these WASM plugins, and a compiler that says when it starts and ends
     /// when it may.
     fn new(plugins: &[&str]) -> Self {
+        Self::with_store(plugins, |_| None)
+    }
+
+    /// The same, and with the installed plugins of a store in this directory.
+    fn with_store(plugins: &[&str], store: impl Fn(&Path) -> Option<Store>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::create_dir(path("plugins")).unwrap();
@@ -40,7 +45,12 @@ impl Bench {
         );
         fs::write(path("midimon-compile"), script).unwrap();
         fs::set_permissions(path("midimon-compile"), fs::Permissions::from_mode(0o755)).unwrap();
-        let options = ManagerOptions { programs: Some(path("")), ..ManagerOptions::new(path("plugins"), path("data")) };
+        let installed = store(directory.path());
+        let options = ManagerOptions {
+            programs: Some(path("")),
+            installed,
+            ..ManagerOptions::new(path("plugins"), path("data"))
+        };
         let (manager, driver) = PluginManager::with_driver(options).unwrap();
         Self { directory, manager, _driver: driver }
     }
@@ -70,6 +80,8 @@ impl Bench {
         self.manager.set_policies(Some(self.path("plugins")), Policies::from([(id(plugin), policy)]));
     }
 }
+
+mod changes;
 
 #[test]
 fn a_plugin_disabled_while_it_is_compiled_is_not_started_and_the_others_are() {

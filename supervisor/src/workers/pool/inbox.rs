@@ -12,7 +12,8 @@ use crate::workers::lifecycle::{Event as LifeEvent, State};
 use crate::workers::log::safe;
 use crate::workers::process::{EVENTS_CLOSED, exit_sentence};
 use crate::workers::ring::WrongAnswer;
-use crate::workers::status::PluginKind;
+use crate::workers::spec::PluginSpec;
+use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::WorkerExit;
 use midimon_shared::limits::MAX_ANSWER;
 use midimon_shared::pipe::ReceiveError;
@@ -189,7 +190,10 @@ impl Slot {
         if !self.check_lockdown() {
             return;
         }
-        let shown = |text: &str| safe(text).chars().take(80).collect::<String>();
+        if let Some(reason) = mismatch(&self.spec, &ready) {
+            self.step(shared, now, LifeEvent::LoadFailed(reason.clone()));
+            return self.violation(reason);
+        }
         // what it says of itself, where it says anything
         for (ours, says) in [(&mut self.spec.name, &ready.name), (&mut self.spec.version, &ready.version)] {
             if !says.is_empty() {
@@ -309,6 +313,23 @@ impl Slot {
         }
         self.drain_log(shared, now);
     }
+}
+
+/// What a plugin says of itself, as it is shown.
+fn shown(says: &str) -> String {
+    safe(says).chars().take(80).collect()
+}
+
+/// Why an installed plugin is not what its manifest says, where its code says otherwise: whoever
+/// installed it agreed to the manifest.
+fn mismatch(spec: &PluginSpec, ready: &Ready) -> Option<String> {
+    let said = [("name", &spec.name, &ready.name), ("version", &spec.version, &ready.version)];
+    let differs = |(_, ours, says): &(_, &String, &String)| !says.is_empty() && ours != says;
+    let (what, ours, says) = said.into_iter().find(differs).filter(|_| spec.origin == Origin::Installed)?;
+    Some(format!(
+        "its code says that its {what} is '{}', its manifest that it is '{ours}': one of them is of another plugin",
+        shown(says)
+    ))
 }
 
 /// What an outcome carries of the plugin's own words.

@@ -277,6 +277,53 @@ fn ready_without_the_second_filter_is_the_plugins_violation() {
 }
 
 #[test]
+fn an_installed_plugin_that_says_it_is_another_is_ended_and_shown_as_its_manifest_has_it() {
+    use crate::workers::status::WorkerState;
+    use midimon_shared::protocol::Ready;
+    let ready = |name: &str, version: &str| Ready {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        description: String::new(),
+    };
+    let spec = |origin| PluginSpec { name: "Notes".to_owned(), version: "1.0.0".to_owned(), origin, ..spec("notes") };
+    let run = |origin, ready: Ready| {
+        let programs = tempfile::tempdir().unwrap();
+        let (mut pool, requests) = pool(programs.path());
+        install_spec(&requests, spec(origin));
+        let events = started(&mut pool);
+        let now = pool.now;
+        let Pool { slots, shared, .. } = &mut pool;
+        slots[0].step(shared, now, LifeEvent::SandboxEntered);
+        events.send(&Event::Ready(ready)).unwrap();
+        while pool.slots[0].status(pool.now).state != WorkerState::Ready
+            && pool.slots[0].process.as_ref().is_some_and(|process| process.kill.is_none())
+        {
+            assert!(pool.run_once(Some(Duration::from_secs(10))));
+        }
+        let kill = pool.slots[0].process.as_ref().and_then(|process| process.kill.clone());
+        if kill.is_some() {
+            assert_eq!(violations_at_its_end(&mut pool), 1);
+        }
+        let status = pool.slots[0].status(pool.now);
+        shut_down(pool, &requests);
+        (kill, status)
+    };
+    for (name, version) in [("midimon 9.9 (verified)", "1.0.0"), ("Notes", "9.9.9")] {
+        let (kill, status) = run(Origin::Installed, ready(name, version));
+        assert!(matches!(&kill, Some(KillReason::Protocol(what)) if what.contains("another plugin")), "{kill:?}");
+        assert_eq!((status.name.as_str(), status.version.as_str()), ("Notes", "1.0.0"));
+        assert!(status.reason.unwrap().contains("its manifest that it is"));
+        // under development it is what it says
+        let (kill, status) = run(Origin::Dev, ready(name, version));
+        assert_eq!((kill, status.name.as_str(), status.version.as_str()), (None, name, version));
+    }
+    for (name, version) in [("Notes", "1.0.0"), ("", "")] {
+        let (kill, status) = run(Origin::Installed, ready(name, version));
+        assert_eq!((kill, status.name.as_str(), status.state), (None, "Notes", WorkerState::Ready));
+    }
+}
+
+#[test]
 fn a_worker_that_spins_is_quarantined_with_the_figures_and_a_restart_opens_a_new_account() {
     let programs = tempfile::tempdir().unwrap();
     let (mut pool, requests) = pool_of(programs.path(), "while :; do :; done");

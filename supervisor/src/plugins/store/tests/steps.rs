@@ -113,3 +113,63 @@ fn after_each_step_of_a_removal_the_plugin_is_there_whole_or_all_of_it_goes() {
         }
     }
 }
+
+/// Something that no cleaning can remove: a directory where a file is to be.
+fn in_the_way(path: &std::path::Path) {
+    fs::create_dir_all(path).unwrap();
+}
+
+#[test]
+fn what_cannot_be_cleaned_is_told_and_keeps_nobody_from_changing_the_store() {
+    let bench = Bench::new();
+    bench.install(&package("notes", "1.0.0", FILES)).unwrap();
+    let home = bench.home().clone();
+    let stubborn = [
+        home.grants_dir().join("nobodys.toml"),
+        home.settings_dir().join(".x.json.4194305.0"),
+        bench.store.path(&id("notes")).join(".installed.toml.4194305.0"),
+    ];
+    stubborn.iter().for_each(|path| in_the_way(path));
+    // what comes after them is cleaned all the same
+    let staging = home.plugins_dir().join(".staging-0123456789abcdef");
+    fs::create_dir(&staging).unwrap();
+    let locked = bench.lock();
+    assert_eq!(locked.left_over().len(), 3, "{:?}", locked.left_over());
+    assert!(locked.left_over()[1].to_string().contains("nobodys.toml"), "{:?}", locked.left_over());
+    assert!(!staging.exists());
+    locked.set_enabled(&id("notes"), false, None).unwrap();
+    drop(locked);
+    assert!(!bench.record("notes").unwrap().enabled);
+    stubborn.iter().for_each(|path| fs::remove_dir(path).unwrap());
+    assert!(bench.lock().left_over().is_empty());
+}
+
+#[test]
+fn a_version_is_installed_although_what_it_replaces_cannot_be_tidied_up() {
+    let bench = Bench::new();
+    bench.install(&package("notes", "1.0.0", FILES)).unwrap();
+    in_the_way(&bench.store.path(&id("notes")).join(".installed.toml.4194305.0"));
+    let installed = bench.install(&package("notes", "1.1.0", FILES)).unwrap();
+    assert_eq!(installed.current, Version::new(1, 1, 0));
+    assert_eq!(bench.runs("notes"), Some("1.1.0".into()));
+}
+
+#[test]
+fn a_changed_file_advises_a_way_back_only_where_there_is_one() {
+    let bench = Bench::new();
+    bench.install(&package("notes", "1.0.0", FILES)).unwrap();
+    let change =
+        |version: &str| fs::write(bench.store.path(&id("notes")).join(version).join("guest.wasm"), "x").unwrap();
+    let told = || {
+        let record = bench.record("notes").unwrap();
+        bench.store.current_files(&record).unwrap().check().unwrap_err().to_string()
+    };
+    change("1.0.0");
+    assert!(told().contains("midimon plugin install") && !told().contains("rollback"), "{}", told());
+    bench.install(&package("notes", "1.1.0", FILES)).unwrap();
+    // found by the rollback itself
+    let found = bench.lock().rollback(&id("notes")).unwrap_err().to_string();
+    assert!(found.contains("was changed") && !found.contains("rollback"), "{found}");
+    change("1.1.0");
+    assert!(told().contains("midimon plugin rollback notes"), "{}", told());
+}
