@@ -101,7 +101,10 @@ impl Daemon for Running {
 
     fn call_plugin(&self, id: &PluginId, action: String, mut params: Params) -> Result<String, Refusal> {
         self.worker(id)?;
-        params.insert("action".to_owned(), action.into());
+        if params.insert("action".to_owned(), action.into()).is_some() {
+            let why = "a parameter cannot be called `action`: that is the name of the action itself";
+            return Err(Refusal::new(ErrorCode::BadRequest, why));
+        }
         let answer = self.manager.execute_plugin(id.as_str(), params.into(), None);
         answer.map(|answer| answer.text).map_err(|error| Refusal::new(ErrorCode::Failed, error.to_string()))
     }

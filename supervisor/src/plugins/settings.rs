@@ -156,13 +156,17 @@ impl Settings {
     /// Writes them, for us alone.
     ///
     /// # Errors
-    /// What the file system says.
+    /// They are too long together, or what the file system says.
     pub fn save(&self) -> Result<(), SettingsError> {
         if let Some(parent) = self.dir.parent() {
             private_dir(parent)?;
         }
         private_dir(&self.dir)?;
         let path = self.path();
+        // more could be stored, and the plugin would not start
+        if Value::Object(self.values.clone()).to_string().len() > MAX_BYTES {
+            return Err(SettingsError::TooMany);
+        }
         let text = serde_json::to_vec_pretty(&self.stored()).unwrap_or_default(); // cannot fail: keys are texts
         write_atomic(&path, &text, 0o600).map_err(|source| SettingsError::Write { path, source })
     }
@@ -322,6 +326,23 @@ mod tests {
         // nobody else's
         let dev = Settings::load(&path, Owner::Dev, &"obs".parse().unwrap()).unwrap();
         assert_eq!(dev.get("token"), None);
+    }
+
+    #[test]
+    fn what_would_be_too_much_for_the_plugin_is_refused_when_it_is_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = |number: usize| SettingSpec { name: format!("s{number}"), secret: false, ..specs()[0].clone() };
+        let specs: Vec<SettingSpec> = (0..9).map(spec).collect();
+        let mut set = settings(dir.path());
+        for (number, spec) in specs.iter().enumerate() {
+            set.set(&specs, &spec.name, &"x".repeat(4_000)).unwrap();
+            match number {
+                8 => assert!(matches!(set.save(), Err(SettingsError::TooMany))),
+                _ => set.save().unwrap(),
+            }
+        }
+        assert!(settings(dir.path()).get("s7").is_some(), "what was saved before is still there");
+        assert!(settings(dir.path()).get("s8").is_none());
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn answers(field: &Field<'_>) -> Vec<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugins::manifest::CapabilityRequest;
+    use crate::plugins::manifest::{CapabilityRequest, MAX_REQUESTS};
     use crate::plugins::minisign::SecretKey;
     use crate::workers::status::PluginKind;
 
@@ -328,6 +328,21 @@ mod tests {
             granted: set(granted),
             answers: answers.iter().map(answer).collect(),
         }
+    }
+
+    #[test]
+    fn the_most_that_two_versions_can_ask_for_fits_the_file() {
+        let most = |version: char| -> Vec<String> {
+            let target = |number: usize| format!("midi:{number:03}{version}{}", "é".repeat(126));
+            (0..MAX_REQUESTS).map(target).collect()
+        };
+        let (old, new) = (most('a'), most('b'));
+        let old: Vec<&str> = old.iter().map(String::as_str).collect();
+        let new: Vec<&str> = new.iter().map(String::as_str).collect();
+        let both = file(&new, &new, &[]).after(&file(&old, &old, &[]), &manifest(&old, &[]));
+        let text = both.to_text();
+        assert!(text.len() as u64 <= MAX_BYTES, "{} bytes", text.len());
+        assert_eq!(GrantFile::parse(&text).unwrap(), both);
     }
 
     #[test]

@@ -7,6 +7,10 @@ use crate::workers::broker::endpoint::{Endpoint, InvalidEndpoint};
 use midimon_shared::capability::{Capability, CapabilityKind};
 use midimon_shared::text::is_quotation_mark;
 
+/// Most capabilities a plugin can ask for: far more than anybody can judge, and so few that what was asked for and
+/// granted, of this version and the one before, fits a file of grants.
+pub const MAX_REQUESTS: usize = 128;
+
 /// One capability and why the plugin wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapabilityRequest {
@@ -60,6 +64,10 @@ pub(super) fn capabilities(field: &Field<'_>, settings: &[SettingSpec]) -> Asked
                 let targets = targets.map(|field| field.items(64));
                 requests(&named, &kind, targets.as_deref(), &reason, &mut asked.requests);
             }
+        }
+        if asked.requests.len() > MAX_REQUESTS {
+            named.report(format!("a plugin can ask for {MAX_REQUESTS} capabilities at most, each target counted"));
+            break;
         }
     }
     asked

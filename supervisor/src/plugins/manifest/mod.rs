@@ -50,7 +50,7 @@ mod settings;
 pub(in crate::plugins) mod walk;
 
 pub use action::{ActionSpec, ParamSpec, ParamType};
-pub use capabilities::{Ask, CapabilityRequest, check_target};
+pub use capabilities::{Ask, CapabilityRequest, MAX_REQUESTS, check_target};
 pub use files::FileEntry;
 pub use settings::SettingSpec;
 

@@ -158,3 +158,20 @@ fn a_version_fits_into_a_files_name() {
         assert!(Manifest::parse(&BASE.replace("1.0.0", bad)).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn nobody_can_ask_for_more_than_can_be_judged() {
+    let asking = |count: usize| {
+        let table = |part: usize| {
+            let targets: Vec<String> = (part..(part + 32).min(count)).map(|number| format!("\"P{number}\"")).collect();
+            let targets = targets.join(", ");
+            format!("[[capabilities]]\ncapability = \"midi\"\ntargets = [{targets}]\nreason = \"r\"\n")
+        };
+        let tables: String = (0..count).step_by(32).map(table).collect();
+        let head = "schema = 1\nid = \"ab\"\nname = \"N\"\nversion = \"1.0.0\"\nkind = \"wasm\"\nentry = \"a.wasm\"\n";
+        Manifest::parse(&format!("{head}{tables}"))
+    };
+    assert_eq!(asking(MAX_REQUESTS).unwrap().capabilities.len(), MAX_REQUESTS);
+    let problems = asking(MAX_REQUESTS + 1).unwrap_err();
+    assert!(problems[0].message.contains("128 capabilities at most"), "{}", problems[0]);
+}

@@ -16,6 +16,8 @@ const INDENT: usize = 12;
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=100;
 /// Lines a claim takes at most, however high the terminal is.
 const CLAIM_LINES: usize = 4;
+/// Capabilities of each kind that were agreed to or refused before and are still told one by one.
+const LISTED: usize = 4;
 
 /// The screen, at most `height` lines where claims can be cut so far.
 #[must_use]
@@ -48,13 +50,14 @@ impl Screen<'_> {
             (false, 0) => "It asks for nothing that you were not asked before.",
             (false, _) => "NEW: it asks to do this too, and cannot until you allow it:",
         };
+        // what is new stands last, next to the question, however much was agreed to before
+        self.known(&known, plan);
         self.lines.push(self.look.paint(if is_first { Colour::Strong } else { Colour::Notice }, heading));
         self.items(&other, !is_first);
         if !high.is_empty() {
             self.lines.push(self.look.paint(Colour::Bad, "HIGH RISK:"));
             self.items(&high, true);
         }
-        self.known(&known, plan);
         self.lines
     }
 
@@ -103,7 +106,7 @@ impl Screen<'_> {
                     Known::Revoked { name, since } => (format!("{}, REVOKED {since}", quoted(name)), Colour::Bad),
                 };
                 self.field("Signed by", &text, Some(colour));
-                self.field("Fingerprint", &key.fingerprint().to_string(), None);
+                self.field("Fingerprint", &key.fingerprint().to_string(), Some(Colour::Strong));
             }
         }
     }
@@ -157,12 +160,18 @@ impl Screen<'_> {
         }
     }
 
-    /// What stays as it is, in a line or two.
+    /// What stays as it is, in a line or two each.
     fn known(&mut self, known: &[&Item], plan: &Plan) {
         let mut list = |name: &str, texts: Vec<String>| {
-            if !texts.is_empty() {
-                self.field(name, &safe_text(&texts.join(", ")), Some(Colour::Faint));
+            if texts.is_empty() {
+                return;
             }
+            let more = texts.len().saturating_sub(LISTED);
+            let mut text = texts[..texts.len() - more].join(", ");
+            if more > 0 {
+                text += &format!(" and {more} more; `midimon plugin info {}` lists all", plan.id);
+            }
+            self.field(name, &safe_text(&text), Some(Colour::Faint));
         };
         let allowed = |item: &&Item| match &item.state {
             State::Allowed(capability) => Some(capability.to_string()),

@@ -108,3 +108,30 @@ fn wide_and_long_words_are_broken_and_nothing_is_lost() {
         assert_eq!(all(&lines.concat()), all(text));
     }
 }
+
+#[test]
+fn what_is_new_stands_last_however_much_was_agreed_to_before() {
+    let ports: Vec<String> = (1..=100).map(|number| format!("midi:Port {number} of the studio rack")).collect();
+    let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let there = before(&ports, &ports);
+    let targets: Vec<String> = ports[..60].iter().map(|port| format!("\"{}\"", &port["midi:".len()..])).collect();
+    let known =
+        format!("[[capabilities]]\ncapability = \"midi\"\ntargets = [{}]\nreason = \"r\"\n", targets.join(", "));
+    let new = wants("network:evil.example:443", "n");
+    let plan = update(&[known, new].concat(), &there);
+    let text = screen(&plan, &Look::plain(80), 20);
+    assert!(text.lines().count() <= 20, "{} lines:\n{text}", text.lines().count());
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} in\n{text}"));
+    assert!(at("Allowed") < at("NEW:") && at("Dropped") < at("NEW:") && at("NEW:") < at("evil.example"), "{text}");
+    assert!(text.contains("more; `midimon plugin info obs-control` lists all"), "{text}");
+}
+
+#[test]
+fn a_fingerprint_is_whole_on_the_narrowest_terminal() {
+    let plan = first(&FOUR.iter().map(|(capability, why)| wants(capability, why)).collect::<String>());
+    let text = screen(&plan, &Look::plain(20), 5);
+    let flat: String = text.split_whitespace().collect();
+    let key = *plan.signer.key().unwrap();
+    let fingerprint: String = key.fingerprint().to_string().split_whitespace().collect();
+    assert!(flat.contains(&fingerprint), "{text}");
+}
