@@ -240,7 +240,9 @@ fn e106_keys_are_trusted_shown_and_revoked_by_command() {
     let show = |given: &str| works(desk.bed.run(&["key", "show", given]));
     assert!(show(&genuine).contains("unknown"));
     works(desk.bed.run(&["key", "trust", &key.to_string(), "--name", "Modern Player"]));
-    let shown = show("modern player");
+    let similar = desk.bed.run(&["key", "revoke", "modern player"]);
+    assert!(String::from_utf8_lossy(&similar.stderr).contains("did you mean 'Modern Player'?"), "{similar:?}");
+    let shown = show("Modern Player");
     assert!(shown.contains("trusted") && shown.contains(&key.fingerprint().to_string()), "{shown}");
     let refused = desk.bed.run(&["key", "trust", &alike, "--name", "Modem P1ayer"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

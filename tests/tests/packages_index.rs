@@ -309,35 +309,50 @@ fn e091_what_an_index_revokes_stops_at_once_and_is_not_installed_again() {
     market.build(1_800, &Recipe { revoke_versions: vec![revoked], ..Market::recipe() });
     let output = market.bed.run(&["index", "update"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && told.contains("disabled asking 1.0.0"), "{output:?}");
+    assert!(output.status.success() && told.contains("asking 1.0.0 does not run"), "{output:?}");
     assert!(told.contains("it sends what is typed"), "{told}");
     // in effect when the command ends
     let status = daemon.status();
     assert!(status.workers.iter().all(|worker| worker.id.as_str() != "asking"), "{status:?}");
-    let record = market.record().expect("still there");
-    assert!(!record.enabled && record.disabled_reason.is_some_and(|why| why.contains("friends")));
-    assert!(market.is_refused(&["asking"]).contains("1.0.0 was revoked: it sends what is typed"));
+    assert!(status.problems.iter().any(|problem| problem.contains("was revoked by the index 'friends'")), "{status:?}");
+    assert!(market.is_refused(&["asking"]).contains("was revoked by the index 'friends': it sends what is typed"));
     let file = market.dir.join("asking-1.0.0.mmp");
     assert!(market.is_refused(&[shown(&file)]).contains("was revoked by the index 'friends'"));
-    daemon.stop();
+    let told = refused(&market.bed, &["plugin", "enable", "asking"]);
+    assert!(told.contains("was revoked by the index 'friends'"), "{told}");
     // a version that is not revoked is installed
     market.offer("1.0.1");
     market.build(900, &Market::recipe());
     market.installs("asking", "1.0.1");
+    daemon.wait_ready("asking");
+    // nor is it gone back to
+    let told = refused(&market.bed, &["plugin", "rollback", "asking"]);
+    assert!(told.contains("was revoked by the index 'friends': it sends what is typed"), "{told}");
+    assert_eq!(market.version().as_deref(), Some("1.0.1"));
+    // without the index it is as before
+    works(&market.bed, &["index", "remove", "friends"]);
+    works(&market.bed, &["plugin", "rollback", "asking"]);
+    daemon.wait_ready("asking");
+    daemon.stop();
 }
 
 #[test]
-fn e091_a_key_an_index_revokes_is_trusted_no_longer() {
+fn e091_nothing_of_a_key_an_index_revokes_runs_until_the_index_is_removed() {
     let market = Market::new();
     market.installs("asking", "1.0.0");
     let revoked = RevokedKey { key: market.publisher.key(), reason: "it was stolen".to_owned() };
     market.build(1_800, &Recipe { revoke_keys: vec![revoked], ..Market::recipe() });
     let told = market.bed.run(&["index", "update"]);
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert!(told.contains("revoked the key of") && told.contains("disabled asking 1.0.0"), "{told}");
-    assert!(works(&market.bed, &["key", "list"]).contains("revoked"));
-    assert!(!market.record().expect("still there").enabled);
-    assert!(market.is_refused(&["asking"]).contains("is signed with a revoked key"));
+    assert!(told.contains("revoked the key of") && told.contains("asking 1.0.0 does not run"), "{told}");
+    assert!(market.is_refused(&["asking"]).contains("was revoked by the index 'friends': it was stolen"));
+    // it is the index's word, not the user's
+    assert!(!works(&market.bed, &["key", "list"]).contains("revoked"));
+    let daemon = market.bed.start();
+    assert!(daemon.status().workers.is_empty(), "{:?}", daemon.status());
+    works(&market.bed, &["index", "remove", "friends"]);
+    daemon.wait_ready("asking");
+    daemon.stop();
 }
 
 #[test]

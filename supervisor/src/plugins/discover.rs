@@ -3,7 +3,7 @@
 
 use super::grants::ConsentFault;
 use super::manifest::{FILE_NAME, ManifestError};
-use super::minisign::Fingerprint;
+use super::revocations::Revoked;
 use super::settings::SettingsError;
 use super::store::{InstalledSource, StoreError};
 use super::{Manifest, code};
@@ -78,10 +78,10 @@ pub enum BadPluginCause {
     Name { path: PathBuf, source: midimon_shared::id::InvalidPluginId },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("its publisher's key cannot be looked up, so it is not started: {0}")]
-    Trust(String),
-    #[error("the key of its publisher {name} ({fingerprint}) was revoked; `midimon plugin remove` removes it")]
-    Revoked { name: String, fingerprint: Fingerprint },
+    #[error("what was revoked cannot be looked up, so it is not started: {0}")]
+    Revocations(String),
+    #[error("is not started: {0}")]
+    Revoked(#[from] Revoked),
     #[error("is disabled: {reason}; `midimon plugin enable {id}` enables it")]
     Disabled { id: PluginId, reason: String },
     #[error(transparent)]

@@ -93,6 +93,16 @@ pub(in crate::plugins) fn reads_back<T: PartialEq>(
     Err(StrictError::Unreadable { path: path.to_owned(), problems })
 }
 
+/// Checks `schema = 1`, with which each of these files begins.
+pub(in crate::plugins) fn schema(root: &mut Table<'_>) -> Option<()> {
+    let schema = root.require("schema")?;
+    if schema.integer(1..=i64::MAX)? == 1 {
+        return Some(());
+    }
+    schema.report("this file was written by a newer midimon; use that one");
+    None
+}
+
 /// A text as TOML writes it.
 pub(in crate::plugins) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()

@@ -1,11 +1,11 @@
-//! What using an index changes here, said and told to a running daemon.
+//! What using an index means for what is here, said and told to a running daemon.
 
 use crate::cli::output::{Colour, Look, coloured_stderr};
 use crate::cli::plugin::daemon::tell;
 use crate::cli::safe_text::safe_text;
 use crate::cli::{CliError, Context};
 use crate::plugins::index::IndexName;
-use crate::plugins::index::apply::{Current, Effect, refresh};
+use crate::plugins::index::apply::{Current, refresh};
 use crate::timestamp::Timestamp;
 use std::fmt::Display;
 
@@ -25,20 +25,26 @@ pub(in crate::cli) fn current(context: &Context, names: &[IndexName]) -> Result<
         .iter()
         .map(|name| refresh(&context.home, name, now).map_err(|error| (name.clone(), error.to_string())))
         .collect();
-    let effects: Vec<&Effect> = all.iter().flatten().flat_map(|current| &current.effects).collect();
-    take_note(context, &effects)?;
+    take_note(context, all.iter().flatten())?;
     Ok(all)
 }
 
-/// Says what an index changed, and waits until a running daemon has taken notice.
-pub(in crate::cli) fn take_note(context: &Context, effects: &[&Effect]) -> Result<(), CliError> {
+/// Says what indexes mean for what is here, and waits until a running daemon has taken notice.
+pub(super) fn take_note<'c>(
+    context: &Context,
+    indexes: impl Iterator<Item = &'c Current> + Clone,
+) -> Result<(), CliError> {
     let look = Look { coloured: coloured_stderr(), width: 80 };
-    for effect in effects {
+    for effect in indexes.clone().flat_map(|current| &current.effects) {
         eprintln!("{} {}", look.paint(Colour::Bad, "index:"), safe_text(&effect.to_string()));
     }
-    if effects.is_empty() {
-        return Ok(());
-    }
+    // also what is not new: an earlier command may have ended before it told the daemon
+    let concerns = |current: &Current| current.is_new || !current.effects.is_empty();
+    if indexes.into_iter().any(concerns) { tell_daemon(context) } else { Ok(()) }
+}
+
+/// Waits until a running daemon has taken notice of what the indexes revoke now.
+pub(super) fn tell_daemon(context: &Context) -> Result<(), CliError> {
     match tell(context) {
         Ok(report) => {
             if let Some(not_yet) = report.and_then(|report| report.not_yet) {

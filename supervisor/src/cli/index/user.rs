@@ -1,6 +1,6 @@
 //! `index add`, `list`, `show`, `update` and `remove`.
 
-use super::effects::{Looked, current, failed, take_note};
+use super::effects::{Looked, current, failed, take_note, tell_daemon};
 use crate::cli::output::{Colour, Look};
 use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
@@ -85,7 +85,9 @@ struct Shown<'s> {
 
 impl<'s> Shown<'s> {
     fn new(entry: &'s Subscription, now: Timestamp) -> Self {
-        let revoked = entry.revoked.iter().map(|it| format!("{} {}: {}", it.id, it.version, it.reason)).collect();
+        let keys = entry.revoked_keys.iter().map(|it| format!("the key {}: {}", it.key.fingerprint(), it.reason));
+        let versions = entry.revoked_versions.iter().map(|it| format!("{} {}: {}", it.id, it.version, it.reason));
+        let revoked = keys.chain(versions).collect();
         Self {
             name: &entry.name,
             calls_itself: &entry.index,
@@ -160,7 +162,7 @@ impl Add {
         let key = PublicKey::from_text_or_file(&self.key).map_err(|error| failed(format!("--key: {error}")))?;
         context.home.prepare()?;
         let added = apply::add(&context.home, &self.dir, key, self.name, Timestamp::now()).map_err(failed)?;
-        take_note(context, &added.effects.iter().collect::<Vec<_>>())?;
+        take_note(context, [&added].into_iter())?;
         let (name, plugins) = (&added.name, count(added.index.plugins.len() as u64, "plugin"));
         context.out.print(&format!(
             "added        {name} ({plugins}, expires {:.10})\nfingerprint  {}\nnext         midimon plugin search\n",
@@ -236,6 +238,11 @@ impl Remove {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         context.home.prepare()?;
         let gone = Subscriptions::change(&context.home, |list| list.remove(&self.name)).map_err(failed)?;
-        context.out.line(&format!("removed the index {}; what was installed from it stays", gone.name))
+        context.out.line(&format!("removed the index {}; what was installed from it stays", gone.name))?;
+        if gone.revoked_keys.is_empty() && gone.revoked_versions.is_empty() {
+            return Ok(());
+        }
+        context.out.line("what it revoked counts no longer")?;
+        tell_daemon(context)
     }
 }

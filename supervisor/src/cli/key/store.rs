@@ -139,22 +139,23 @@ fn came(how: How) -> &'static str {
     match how {
         How::FirstSight => "when a plugin of it was first installed",
         How::Command => "by command",
-        How::Index => "from an index",
     }
 }
 
-/// The key that a name, a key's text or a file stands for; a name comes first,
-/// so that a file cannot be put in its way.
+/// The key that a key's text, a name or a file stands for; a name comes before a file,
+/// so that none can be put in its way. A name that is only like it is never taken.
 fn find(store: &TrustStore, given: &str) -> Result<PublicKey, CliError> {
-    match store.named(given) {
-        Some(entry) => Ok(entry.key),
-        None => read_key(given).map_err(|error| match error {
-            CliError::Failed(message) if !given.starts_with("RW") => {
-                CliError::Failed(format!("no publisher is known as '{given}'; and as a key: {message}"))
-            }
-            error => error,
-        }),
+    if let Some(key) = given.parse().ok().or_else(|| Some(store.named(given)?.key)) {
+        return Ok(key);
     }
+    read_key(given).map_err(|error| match error {
+        CliError::Failed(message) if !given.starts_with("RW") => {
+            let alike = store.alike(given).map(|entry| format!(" (did you mean '{}'?)", entry.name));
+            let alike = alike.unwrap_or_default();
+            CliError::Failed(format!("no publisher is known as '{given}'{alike}; and as a key: {message}"))
+        }
+        error => error,
+    })
 }
 
 fn read_key(given: &str) -> Result<PublicKey, CliError> {
@@ -270,6 +271,7 @@ impl Show {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::minisign::SecretKey;
 
     const KEY: &str = "RWRo3SqElYRuf4scICSxCQId73q2ps49WgeAWGYuD8cZvPwn6kJ8qWM8";
 
@@ -285,11 +287,27 @@ mod tests {
     }
 
     #[test]
+    fn e106_a_key_or_a_file_is_what_it_is_and_not_the_publisher_whose_name_is_like_it() {
+        let mut store = TrustStore::default();
+        let (known, other) = (SecretKey::generate().unwrap().public(), KEY.parse::<PublicKey>().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("player.pub");
+        std::fs::write(&file, other.to_file_text("c")).unwrap();
+        let path = file.to_str().unwrap();
+        let alike = path.chars().filter(|character| *character != '/' && *character != '.').collect::<String>();
+        store.trust(known, alike.parse().unwrap(), How::Command, Timestamp::from_unix_seconds(0)).unwrap();
+        assert_eq!(store.alike(path).map(|entry| entry.key), Some(known), "the name is like the path");
+        assert_eq!((find(&store, path).unwrap(), find(&store, KEY).unwrap()), (other, other));
+        assert_eq!(find(&store, &alike).unwrap(), known);
+    }
+
+    #[test]
     fn a_name_comes_before_a_file_of_the_same_name() {
         let mut store = TrustStore::default();
         let key: PublicKey = KEY.parse().unwrap();
         store.trust(key, "A".parse().unwrap(), How::Command, Timestamp::from_unix_seconds(0)).unwrap();
-        assert_eq!(find(&store, "a").unwrap(), key);
+        assert_eq!(find(&store, "A").unwrap(), key);
+        assert!(find(&store, "a").unwrap_err().to_string().contains("did you mean 'A'?"));
         assert_eq!(find(&TrustStore::default(), KEY).unwrap(), key);
         let error = find(&store, "nobody").unwrap_err().to_string();
         assert!(error.contains("no publisher is known as 'nobody'"), "{error}");

@@ -2,8 +2,6 @@
 
 use super::daemon::{failed, lock, record, tell_and_print};
 use crate::cli::{CliError, Context};
-use crate::plugins::TrustStore;
-use crate::plugins::trust::Standing;
 use clap::Args;
 use midimon_shared::PluginId;
 
@@ -30,17 +28,7 @@ pub(super) struct Rollback {
 
 impl Enable {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        let store = lock(context)?;
-        if let Some(key) = record(&store, &self.name)?.publisher
-            && let Standing::Revoked(entry) = TrustStore::load(&context.home).map_err(failed)?.standing(&key)
-        {
-            return Err(CliError::Failed(format!(
-                "the key of its publisher {} ({}) was revoked; if you trust it after all: `midimon key trust`",
-                entry.name,
-                key.fingerprint()
-            )));
-        }
-        store.set_enabled(&self.name, true, None).map_err(failed)?;
+        lock(context)?.set_enabled(&self.name, true, None).map_err(failed)?;
         tell_and_print(context, &self.name, &format!("{} is enabled", self.name))
     }
 }

@@ -10,8 +10,8 @@ use crate::plugins::index::offers::Offers;
 use crate::plugins::index::subscriptions::Subscriptions;
 use crate::plugins::index::{IndexName, Listing};
 use crate::plugins::minisign::{Fingerprint, PublicKey};
+use crate::plugins::revocations::Revocations;
 use crate::plugins::store::Store;
-use crate::plugins::trust::TrustStore;
 use crate::workers::status::PluginKind;
 use clap::Args;
 use midimon_shared::PluginId;
@@ -80,9 +80,8 @@ impl Search {
             return Err(CliError::Reported);
         }
         // what they revoke counts already
-        let subscriptions = Subscriptions::load(&context.home).map_err(failed)?;
-        let trust = TrustStore::load(&context.home)?;
-        let offers = Offers { indexes: &indexes, subscriptions: &subscriptions, trust: &trust, pre_releases: false };
+        let revocations = Revocations::load(&context.home).map_err(failed)?;
+        let offers = Offers { indexes: &indexes, revocations: &revocations, pre_releases: false };
         let store = Store::open(&context.home);
         let installed = |id: &PluginId| Some(store.get(id).ok()??.current.to_string());
         let found = search(&offers, &self.words, &installed);
@@ -173,8 +172,7 @@ mod tests {
         old.versions[0].targets = vec!["m68k".to_owned()];
         let index = index(1, vec![obs, old]);
         let indexes = [Current { name: "friends".parse().unwrap(), index, is_new: false, effects: Vec::new() }];
-        let (subscriptions, trust) = (Subscriptions::default(), TrustStore::default());
-        let offers = Offers { indexes: &indexes, subscriptions: &subscriptions, trust: &trust, pre_releases: false };
+        let offers = Offers { indexes: &indexes, revocations: &Revocations::default(), pre_releases: false };
         let ids = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
             search(&offers, &words, &|_| None).iter().map(|found| found.id.to_string()).collect::<Vec<_>>()

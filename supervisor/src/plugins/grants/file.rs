@@ -10,7 +10,7 @@ use crate::plugins::Manifest;
 use crate::plugins::manifest::walk::{Document, Field, Table};
 use crate::plugins::manifest::{Ask, Problem, check_target};
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::store::record::schema;
+use crate::plugins::strict::schema;
 use crate::plugins::strict::{self, quoted};
 use crate::workers::broker::endpoint::InvalidEndpoint;
 use midimon_shared::PluginId;

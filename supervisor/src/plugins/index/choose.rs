@@ -2,11 +2,10 @@
 
 use super::{Index, IndexName, Listing, Release, same_version};
 use crate::plugins::manifest::TARGET;
-use crate::plugins::minisign::PublicKey;
+use crate::plugins::revocations::{Revocations, Revoked};
 use crate::workers::status::PluginKind;
 use midimon_shared::PluginId;
 use semver::Version;
-use std::fmt;
 use std::str::FromStr;
 
 /// Reasons that are told when no version can be used.
@@ -56,6 +55,7 @@ pub struct Offered<'i> {
 }
 
 /// What counts for every index.
+#[derive(Debug)]
 pub struct Rules<'r> {
     /// The target triple code must be for.
     pub target: &'r str,
@@ -63,16 +63,8 @@ pub struct Rules<'r> {
     pub midimon: Version,
     /// Whether versions such as `2.0.0-rc.1` are chosen too.
     pub pre_releases: bool,
-    /// Why a version is revoked, by any index.
-    pub version_revoked: &'r dyn Fn(&PluginId, &Version) -> Option<String>,
-    /// Why a key is revoked, by the user or any index.
-    pub key_revoked: &'r dyn Fn(&PublicKey) -> Option<String>,
-}
-
-impl fmt::Debug for Rules<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Rules").field("target", &self.target).finish_non_exhaustive()
-    }
+    /// What the user and every index revoked.
+    pub revocations: &'r Revocations,
 }
 
 /// The target and version of this program.
@@ -97,10 +89,8 @@ pub struct Chosen<'i> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum Unfit {
-    #[error("was revoked: {0}")]
-    Version(String),
-    #[error("is signed with a revoked key: {0}")]
-    Key(String),
+    #[error("must not be used: {0}")]
+    Revoked(Revoked),
     #[error("has no code for this machine, {here} (it has: {})", targets.join(", "))]
     Target { here: String, targets: Vec<String> },
     #[error("needs midimon ≥ {wanted}, this is {here}")]
@@ -187,11 +177,8 @@ pub fn choose<'i>(
 /// Why a version is not used; `named` is whether the user asked for its number.
 #[must_use]
 pub fn unfit(id: &PluginId, release: &Release, named: bool, rules: &Rules<'_>) -> Option<Unfit> {
-    if let Some(why) = (rules.version_revoked)(id, &release.version) {
-        return Some(Unfit::Version(why));
-    }
-    if let Some(why) = (rules.key_revoked)(&release.publisher) {
-        return Some(Unfit::Key(why));
+    if let Err(revoked) = rules.revocations.check(id, &release.version, Some(&release.publisher)) {
+        return Some(Unfit::Revoked(revoked));
     }
     let everywhere = release.kind == PluginKind::Wasm && release.targets.is_empty();
     if !everywhere && !release.targets.iter().any(|target| target == rules.target) {

@@ -13,25 +13,26 @@
 //! created = "2026-11-20T00:00:00Z"
 //! expires = "2026-12-20T00:00:00Z"
 //! sha256 = "…"
-//! revoked = [{ id = "notes", version = "1.0.0", reason = "sends what is typed" }]
+//! revoked_keys = [{ key = "RWQ…", reason = "was stolen" }]
+//! revoked_versions = [{ id = "notes", version = "1.0.0", reason = "sends what is typed" }]
 //! ```
 //!
 //! Like the trusted keys, a file that cannot be read is an error and never an
 //! empty one: what was revoked must not come back, and no old index either.
 
 use super::accept::{Accepted, Known};
-use super::{IndexName, MAX_REASON, MAX_REVOKED, RevokedVersion, same_version};
+use super::{Index, IndexName, MAX_REASON, MAX_REVOKED, RevokedKey, RevokedVersion, same_version};
 use crate::home::{Home, HomeError, wait_lock_file, write_atomic};
 use crate::plugins::files::open_dir;
 use crate::plugins::manifest::Problem;
 use crate::plugins::manifest::files::{from_hex, hex};
 use crate::plugins::manifest::walk::{Document, Field, Table};
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::strict::{self, StrictError, quoted};
+use crate::plugins::revocations::Revoked;
+use crate::plugins::strict::{self, StrictError, quoted, schema};
 use crate::timestamp::Timestamp;
 use midimon_shared::PluginId;
 use semver::Version;
-use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::io;
@@ -43,7 +44,7 @@ pub const FILE_NAME: &str = "indexes.toml";
 pub const MAX_INDEXES: usize = 16;
 /// Largest file, in bytes: every index with all it can revoke, reasons of four
 /// bytes a character and escapes included.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest path of a directory, in characters.
 const MAX_PATH: usize = 4_096;
 
@@ -62,8 +63,10 @@ pub struct Subscription {
     pub added: Timestamp,
     /// The last one that was used.
     pub last: Accepted,
-    /// What that one revokes.
-    pub revoked: Vec<RevokedVersion>,
+    /// The keys that one revokes.
+    pub revoked_keys: Vec<RevokedKey>,
+    /// The versions that one revokes.
+    pub revoked_versions: Vec<RevokedVersion>,
 }
 
 impl Subscription {
@@ -71,6 +74,24 @@ impl Subscription {
     #[must_use]
     pub const fn known(&self) -> Known<'_> {
         Known { key: &self.key, name: Some(&self.index), last: Some(&self.last) }
+    }
+
+    /// Why this index says a key must not be used.
+    #[must_use]
+    pub fn revokes_key(&self, key: &PublicKey) -> Option<&RevokedKey> {
+        self.revoked_keys.iter().find(|revoked| revoked.key == *key)
+    }
+
+    /// Why this index says a version must not be used, where it does.
+    #[must_use]
+    pub fn revokes(&self, id: &PluginId, version: &Version, publisher: Option<&PublicKey>) -> Option<Revoked> {
+        if let Some(it) = self.revoked_versions.iter().find(|it| it.id == *id && same_version(&it.version, version)) {
+            let (index, version, reason) = (self.name.clone(), version.to_string(), it.reason.clone());
+            return Some(Revoked::Version { index, id: id.clone(), version, reason });
+        }
+        let it = self.revokes_key(publisher?)?;
+        let (index, fingerprint) = (self.name.clone(), it.key.fingerprint());
+        Some(Revoked::Key { index, fingerprint, reason: it.reason.clone() })
     }
 }
 
@@ -105,17 +126,6 @@ pub enum SubscriptionError {
 fn known_names(names: &[IndexName]) -> String {
     let names: Vec<&str> = names.iter().map(IndexName::as_str).collect();
     if names.is_empty() { String::new() } else { format!(" (there are: {})", names.join(", ")) }
-}
-
-/// A version some index revokes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{id} {version} was revoked by the index '{index}': {reason}")]
-#[allow(missing_docs)]
-pub struct Revoked {
-    pub id: PluginId,
-    pub version: String,
-    pub index: IndexName,
-    pub reason: String,
 }
 
 impl Subscriptions {
@@ -174,32 +184,14 @@ impl Subscriptions {
     ///
     /// # Errors
     /// [`SubscriptionError::Unknown`].
-    pub fn record(
-        &mut self,
-        name: &IndexName,
-        last: Accepted,
-        revoked: &[RevokedVersion],
-    ) -> Result<(), SubscriptionError> {
+    pub fn record(&mut self, name: &IndexName, last: Accepted, index: &Index) -> Result<(), SubscriptionError> {
         self.get(name.as_str())?;
         for entry in self.entries.iter_mut().filter(|entry| entry.name == *name) {
             entry.last = last;
-            entry.revoked = revoked.to_vec();
+            entry.revoked_keys.clone_from(&index.revoked_keys);
+            entry.revoked_versions.clone_from(&index.revoked_versions);
         }
         Ok(())
-    }
-
-    /// Why a version must not be run, where some index says so.
-    #[must_use]
-    pub fn revoked(&self, id: &PluginId, version: &Version) -> Option<Revoked> {
-        self.entries.iter().find_map(|entry| {
-            let found = entry.revoked.iter().find(|it| it.id == *id && same_version(&it.version, version))?;
-            Some(Revoked {
-                id: id.clone(),
-                version: version.to_string(),
-                index: entry.name.clone(),
-                reason: found.reason.clone(),
-            })
-        })
     }
 
     /// Reads the home's list; it is empty when there is no file.
@@ -248,19 +240,23 @@ impl Subscriptions {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::from("# Written by midimon; `midimon index` changes it.\nschema = 1\n");
-        for Subscription { name, index, key, dir, added, last, revoked } in &self.entries {
+        for Subscription { name, index, key, dir, added, last, revoked_keys, revoked_versions } in &self.entries {
             // a String takes everything
             let _ = write!(
                 text,
                 "\n[[indexes]]\nname = \"{name}\"\nindex = \"{index}\"\nkey = \"{key}\"\ndir = {}\nadded = \"{added}\"\n\
-                 serial = {}\ncreated = \"{}\"\nexpires = \"{}\"\nsha256 = \"{}\"\nrevoked = [\n",
+                 serial = {}\ncreated = \"{}\"\nexpires = \"{}\"\nsha256 = \"{}\"\nrevoked_keys = [\n",
                 quoted(dir),
                 last.serial,
                 last.created,
                 last.expires,
                 hex(&last.sha256),
             );
-            for RevokedVersion { id, version, reason } in revoked {
+            for RevokedKey { key, reason } in revoked_keys {
+                let _ = writeln!(text, "    {{ key = \"{key}\", reason = {} }},", quoted(reason));
+            }
+            text.push_str("]\nrevoked_versions = [\n");
+            for RevokedVersion { id, version, reason } in revoked_versions {
                 let reason = quoted(reason);
                 let _ = writeln!(text, "    {{ id = \"{id}\", version = \"{version}\", reason = {reason} }},");
             }
@@ -275,11 +271,7 @@ fn path(home: &Home) -> PathBuf {
 }
 
 fn list<'d>(_: &'d Document<'d>, mut root: Table<'d>) -> Option<Subscriptions> {
-    let schema = root.require("schema")?;
-    if schema.integer(1..=i64::MAX)? > 1 {
-        schema.report("this file's schema is newer than 1: needs a newer midimon");
-        return None;
-    }
+    schema(&mut root)?;
     let tables = root.take("indexes").map(|field| field.tables(MAX_INDEXES)).unwrap_or_default();
     root.finish();
     let mut names = HashSet::new();
@@ -307,11 +299,21 @@ fn subscription(mut table: Table<'_>, names: &mut HashSet<IndexName>) -> Option<
     let created = table.require("created").and_then(|field| field.parse());
     let expires = table.require("expires").and_then(|field| field.parse());
     let sha256 = table.require("sha256").and_then(|field| digest(&field));
-    let revoked = table.require("revoked").map(|field| revoked(&field)).unwrap_or_default();
+    let revoked_keys = table.require("revoked_keys").map(|field| keys(&field)).unwrap_or_default();
+    let revoked_versions = table.require("revoked_versions").map(|field| versions(&field)).unwrap_or_default();
     table.finish();
     let serial = u64::try_from(serial?).ok()?;
     let last = Accepted { serial, created: created?, expires: expires?, sha256: sha256? };
-    Some(Subscription { name: name?, index: index?, key: key?, dir: dir?, added: added?, last, revoked })
+    Some(Subscription {
+        name: name?,
+        index: index?,
+        key: key?,
+        dir: dir?,
+        added: added?,
+        last,
+        revoked_keys,
+        revoked_versions,
+    })
 }
 
 fn digest(field: &Field<'_>) -> Option<[u8; 32]> {
@@ -322,7 +324,17 @@ fn digest(field: &Field<'_>) -> Option<[u8; 32]> {
     digest
 }
 
-fn revoked(field: &Field<'_>) -> Vec<RevokedVersion> {
+fn keys(field: &Field<'_>) -> Vec<RevokedKey> {
+    let entry = |mut table: Table<'_>| {
+        let key = table.require("key").and_then(|field| field.parse());
+        let reason = table.require("reason").and_then(|field| field.text(MAX_REASON));
+        table.finish();
+        Some(RevokedKey { key: key?, reason: reason? })
+    };
+    field.tables(MAX_REVOKED).into_iter().filter_map(entry).collect()
+}
+
+fn versions(field: &Field<'_>) -> Vec<RevokedVersion> {
     let entry = |mut table: Table<'_>| {
         let id = table.require("id").and_then(|field| field.parse());
         let version = table.require("version").and_then(|field| field.text(64).and_then(|_| field.parse()));

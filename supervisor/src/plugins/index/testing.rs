@@ -1,5 +1,7 @@
 //! Indexes for tests.
 
+use super::accept::Accepted;
+use super::subscriptions::Subscription;
 use super::{FILE_NAME, Index, Listing, Release, RevokedKey, RevokedVersion, SIGNATURE_NAME, Signed};
 use crate::plugins::manifest::TARGET;
 use crate::plugins::minisign::{Blake2b512Digest, PublicKey, SecretKey, Signature, TrustedComment};
@@ -21,6 +23,20 @@ pub(crate) fn key() -> SecretKey {
 
 pub(crate) fn signature(secret: &SecretKey, bytes: &[u8]) -> Signature {
     Signature::sign(secret, &Blake2b512Digest::of(bytes), TrustedComment::new("c").unwrap())
+}
+
+/// That index as the user added it under this name.
+pub(crate) fn subscription(name: &str, index: &Index) -> Subscription {
+    Subscription {
+        name: name.parse().unwrap(),
+        index: index.name.clone(),
+        key: key().public(),
+        dir: "/nowhere".to_owned(),
+        added: at(DAY),
+        last: Accepted { serial: index.serial, created: index.created, expires: index.expires, sha256: [0; 32] },
+        revoked_keys: index.revoked_keys.clone(),
+        revoked_versions: index.revoked_versions.clone(),
+    }
 }
 
 /// A version of a native plugin for this machine.

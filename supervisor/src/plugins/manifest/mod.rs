@@ -55,6 +55,7 @@ pub use files::FileEntry;
 pub use settings::SettingSpec;
 
 use crate::plugins::files::{FileError, open_dir, read_regular};
+use crate::plugins::strict;
 use crate::workers::status::PluginKind;
 use midimon_shared::abi::MAX_VERSION;
 use midimon_shared::limits::InstanceMode;
@@ -62,7 +63,6 @@ use midimon_shared::{Limits, PluginId};
 use semver::Version;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use toml::de::DeTable;
 use walk::{Document, Field, Table};
 
 /// The file's name.
@@ -225,17 +225,7 @@ impl Manifest {
     /// # Errors
     /// Every mistake in it, never an empty list.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = Document::new(text);
-        let (root, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            document.report(&error.span().unwrap_or(0..0), error.message());
-        }
-        let manifest = if errors.is_empty() { manifest(&document, Table::new(&document, &root)) } else { None };
-        let problems = document.into_problems();
-        match manifest {
-            Some(manifest) if problems.is_empty() => Ok(manifest),
-            _ => Err(problems),
-        }
+        strict::parse(text, manifest)
     }
 
     /// A plugin that is a code file and nothing more: it asks for nothing.

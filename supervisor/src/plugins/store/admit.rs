@@ -2,6 +2,7 @@
 
 use super::kept::KeptData;
 use super::{Installed, Store, StoreError};
+use crate::plugins::Revocations;
 use crate::plugins::data_dir::DataDirs;
 use crate::plugins::grants::ConsentFault;
 use crate::plugins::minisign::PublicKey;
@@ -83,8 +84,9 @@ impl Store {
     /// Whether a candidate may be installed.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] with the reason, or the store cannot be read.
+    /// [`StoreError::Refused`] or [`StoreError::Revoked`] with the reason, or the store cannot be read.
     pub fn admits(&self, candidate: &Candidate<'_>) -> Result<Admitted, StoreError> {
+        Revocations::load(&self.home)?.check(candidate.id, candidate.version, candidate.publisher)?;
         let key = candidate.id.uniqueness_key();
         let ids = self.list()?.into_iter().map(|found| found.map_or_else(|bad| bad.id, |found| found.id));
         for other in ids {

@@ -5,9 +5,8 @@ use super::record::{FILE_NAME, MAX_REASON};
 use super::stage::{FILES, make_dir};
 use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, kept};
 use crate::home::write_atomic;
-use crate::plugins::GrantFile;
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::strict;
+use crate::plugins::{GrantFile, Revocations, strict};
 use midimon_shared::PluginId;
 use midimon_shared::text::safe_text;
 use nix::errno::Errno;
@@ -138,10 +137,11 @@ impl Locked {
     /// Makes the previous version the one that runs, and the current one the previous.
     ///
     /// # Errors
-    /// There is none, it was changed, it asks for more than was granted, or what the file system says.
+    /// There is none, it was revoked or changed, it asks for more than was granted, or what the file system says.
     pub fn rollback(&self, id: &PluginId) -> Result<Installed, StoreError> {
         let record = self.must_get(id)?;
         let back = record.rolled_back().ok_or_else(|| StoreError::NoPrevious(id.clone()))?;
+        back.not_revoked(&Revocations::load(&self.store.home)?)?;
         // where its files were changed there is no other to advise
         let files = self.current_files(&Installed { previous: None, ..back.clone() })?;
         let manifest = files.manifest()?;
@@ -158,8 +158,11 @@ impl Locked {
     /// Enables a plugin, or disables it with a reason.
     ///
     /// # Errors
-    /// It is not installed, or what the file system says.
+    /// It is not installed, it is to be enabled and was revoked, or what the file system says.
     pub fn set_enabled(&self, id: &PluginId, enabled: bool, reason: Option<String>) -> Result<Installed, StoreError> {
+        if enabled {
+            self.must_get(id)?.not_revoked(&Revocations::load(&self.store.home)?)?;
+        }
         // whatever the reason is made of, it must not keep the plugin from being disabled
         let reason = reason.filter(|_| !enabled).map(|reason| safe_text(&reason).chars().take(MAX_REASON).collect());
         let record = Installed { enabled, disabled_reason: reason, ..self.must_get(id)? };

@@ -1,11 +1,10 @@
 //! Which installed plugins can be started, and with what.
 
-use super::{Installed, Store, StoreError, VersionError, VersionFiles};
+use super::{Installed, Revocations, RevocationsError, Store, StoreError, VersionError, VersionFiles};
 use crate::plugins::discover::{BadPlugin, BadPluginCause, Discovered, Scan, Source};
 use crate::plugins::grants::ConsentFault;
 use crate::plugins::settings::{Handed, Owner, Settings};
-use crate::plugins::trust::{Standing, TrustError};
-use crate::plugins::{Grants, Manifest, SealedCode, TrustStore};
+use crate::plugins::{Grants, Manifest, SealedCode};
 use std::sync::Arc;
 
 /// An installed plugin's files, and what the user lets it do and set for it.
@@ -37,11 +36,11 @@ impl Store {
         let mut scan = Scan::default();
         let records = self.list()?;
         // once for all of them; read anew each time, so that what is revoked counts at once
-        let trust = if records.is_empty() { Ok(TrustStore::default()) } else { TrustStore::load(&self.home) };
+        let revocations = if records.is_empty() { Ok(Revocations::default()) } else { Revocations::load(&self.home) };
         for record in records {
             let (id, found) = match record {
                 Ok(record) if !record.enabled && record.disabled_reason.is_none() => continue,
-                Ok(record) => (record.id.clone(), self.one(&record, &trust)),
+                Ok(record) => (record.id.clone(), self.one(&record, &revocations)),
                 Err(bad) => (bad.id.clone(), Err(StoreError::from(bad).into())),
             };
             match found {
@@ -52,13 +51,13 @@ impl Store {
         Ok(scan)
     }
 
-    fn one(&self, record: &Installed, trust: &Result<TrustStore, TrustError>) -> Result<Discovered, BadPluginCause> {
-        if let Some(key) = &record.publisher {
-            let trust = trust.as_ref().map_err(|error| BadPluginCause::Trust(error.to_string()))?;
-            if let Standing::Revoked(entry) = trust.standing(key) {
-                return Err(BadPluginCause::Revoked { name: entry.name.to_string(), fingerprint: key.fingerprint() });
-            }
-        }
+    fn one(
+        &self,
+        record: &Installed,
+        revocations: &Result<Revocations, RevocationsError>,
+    ) -> Result<Discovered, BadPluginCause> {
+        let revocations = revocations.as_ref().map_err(|error| BadPluginCause::Revocations(error.to_string()))?;
+        record.not_revoked(revocations)?;
         if let (false, Some(reason)) = (record.enabled, &record.disabled_reason) {
             return Err(BadPluginCause::Disabled { id: record.id.clone(), reason: reason.clone() });
         }

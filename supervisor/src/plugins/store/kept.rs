@@ -4,13 +4,12 @@
 //! data of which nobody knows whose it is: another publisher's plugin of the same
 //! id must not find it.
 
-use super::record::schema;
 use super::{Store, StoreError, dirs};
 use crate::home::{Home, write_atomic};
 use crate::plugins::manifest::walk::{Document, Table};
 use crate::plugins::manifest::{Problem, version};
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::strict::{self, quoted};
+use crate::plugins::strict::{self, quoted, schema};
 use midimon_shared::PluginId;
 use nix::unistd::UnlinkatFlags;
 use semver::Version;

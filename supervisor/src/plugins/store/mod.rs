@@ -36,6 +36,7 @@ pub use stage::{Incoming, Staged};
 pub use verified::{VersionError, VersionFiles};
 
 use super::grants::{self, GrantFile};
+use super::revocations::{Revocations, RevocationsError, Revoked};
 use super::strict::{self, StrictError};
 use crate::home::{Home, HomeError};
 use crate::plugins::data_dir::DataDirError;
@@ -66,6 +67,10 @@ pub enum StoreError {
     NoPrevious(PluginId),
     #[error(transparent)]
     Refused(#[from] Refused),
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
+    #[error("nothing is changed while it is not known what was revoked: {0}")]
+    Revocations(#[from] RevocationsError),
     #[error(transparent)]
     Version(#[from] VersionError),
     #[error(transparent)]

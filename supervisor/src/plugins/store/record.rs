@@ -7,7 +7,8 @@ use crate::plugins::manifest::files::{FileEntry, files, from_hex, hex};
 use crate::plugins::manifest::walk::{Document, Field, Table};
 use crate::plugins::manifest::{Problem, version};
 use crate::plugins::minisign::PublicKey;
-use crate::plugins::strict::{self, quoted};
+use crate::plugins::revocations::{Revocations, Revoked};
+use crate::plugins::strict::{self, quoted, schema};
 use crate::timestamp::Timestamp;
 use midimon_shared::PluginId;
 use semver::Version;
@@ -129,6 +130,14 @@ impl Installed {
     pub fn rolled_back(&self) -> Option<Self> {
         let previous = self.previous.clone()?;
         Some(Self { current: previous, previous: Some(self.current.clone()), ..self.clone() })
+    }
+
+    /// Whether the current version may be used.
+    ///
+    /// # Errors
+    /// It was revoked.
+    pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Revoked> {
+        revocations.check(&self.id, &self.current, self.publisher.as_ref())
     }
 
     /// A version whose files are here.
@@ -256,16 +265,6 @@ fn fault(record: &Installed) -> Option<String> {
         return Some(format!("version {} is there twice", twice.1));
     }
     all.iter().find(|version| **version > highest).map(|higher| format!("version {higher} is higher than the highest"))
-}
-
-/// Checks `schema = 1`.
-pub(in crate::plugins) fn schema(root: &mut Table<'_>) -> Option<()> {
-    let schema = root.require("schema")?;
-    if schema.integer(1..=i64::MAX)? == 1 {
-        return Some(());
-    }
-    schema.report("this file was written by a newer midimon; use that one");
-    None
 }
 
 fn versions(field: &Field<'_>) -> Vec<InstalledVersion> {

@@ -1,5 +1,6 @@
 //! What the store does and refuses.
 
+mod revoked;
 mod steps;
 
 use super::commit::Commit;

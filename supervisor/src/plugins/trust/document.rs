@@ -3,13 +3,10 @@
 use super::name::PublisherName;
 use super::{Entry, How, MAX_KEYS, TrustStore};
 use crate::plugins::manifest::Problem;
-use crate::plugins::manifest::walk::{Document, Field, Table};
+use crate::plugins::manifest::walk::{Field, Table};
 use crate::plugins::minisign::PublicKey;
+use crate::plugins::strict::{self, schema};
 use std::collections::HashSet;
-use toml::de::DeTable;
-
-/// The newest schema this version reads.
-const SCHEMA: i64 = 1;
 
 impl TrustStore {
     /// Reads the file's text.
@@ -17,26 +14,16 @@ impl TrustStore {
     /// # Errors
     /// Every mistake in it, never an empty list.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = Document::new(text);
-        let (root, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            document.report(&error.span().unwrap_or(0..0), error.message());
-        }
-        let store = if errors.is_empty() { store(Table::new(&document, &root)) } else { None };
-        let problems = document.into_problems();
-        match store {
-            Some(store) if problems.is_empty() => Ok(store),
-            _ => Err(problems),
-        }
+        strict::parse(text, |_, root| store(root))
     }
 
     /// The file's text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!(
+        let mut text = String::from(
             "# Publishers' keys that midimon trusts or no longer trusts.\n\
              # `midimon key list` shows them; `midimon key trust` and `key revoke` change them.\n\
-             schema = {SCHEMA}\n"
+             schema = 1\n",
         );
         for entry in &self.entries {
             let name = toml::Value::from(entry.name.as_str());
@@ -51,11 +38,7 @@ impl TrustStore {
 }
 
 fn store(mut root: Table<'_>) -> Option<TrustStore> {
-    let schema = root.require("schema")?;
-    if schema.integer(1..=i64::MAX)? > SCHEMA {
-        schema.report(format!("this file's schema is newer than {SCHEMA}: needs a newer midimon"));
-        return None;
-    }
+    schema(&mut root)?;
     let tables = root.take("keys").map(|field| field.tables(MAX_KEYS)).unwrap_or_default();
     let mut seen = Seen::default();
     let entries = tables.into_iter().filter_map(|table| entry(table, &mut seen)).collect();
@@ -66,8 +49,10 @@ fn store(mut root: Table<'_>) -> Option<TrustStore> {
 /// What stood in earlier entries.
 #[derive(Default)]
 struct Seen {
-    fingerprints: HashSet<String>,
+    keys: HashSet<PublicKey>,
+    /// Those of keys that are trusted.
     ids: HashSet<[u8; 8]>,
+    /// Likewise.
     names: HashSet<String>,
 }
 
@@ -81,15 +66,13 @@ fn entry(mut table: Table<'_>, seen: &mut Seen) -> Option<Entry> {
     let revoked = table.take("revoked").map(|field| field.parse());
     table.finish();
     if let (Some(key), Some(field)) = (&key, &key_field) {
-        once(&mut seen.fingerprints, key.fingerprint().to_string(), field, "this key has an entry already");
-        once(
-            &mut seen.ids,
-            key.key_id(),
-            field,
-            "another key above has the same key id: one of the two is not genuine",
-        );
+        once(&mut seen.keys, *key, field, "this key has an entry already");
+        if revoked.is_none() {
+            let otherwise = "another key above has the same key id: one of the two is not genuine";
+            once(&mut seen.ids, key.key_id(), field, otherwise);
+        }
     }
-    if let (Some(name), Some(field)) = (&name, &name_field) {
+    if let (Some(name), Some(field), None) = (&name, &name_field, &revoked) {
         once(&mut seen.names, name.skeleton(), field, "another key above has this name, or one that looks like it");
     }
     let revoked = match revoked {

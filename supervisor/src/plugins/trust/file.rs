@@ -1,15 +1,14 @@
 //! The store as a file.
 
 use super::TrustStore;
-use crate::home::{Home, write_atomic};
+use crate::home::{Home, HomeError, try_lock_file, write_atomic};
 use crate::plugins::files::{FileError, open_given, read_opened};
 use crate::plugins::manifest::Problem;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::Mode;
 use nix::unistd::Uid;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -36,8 +35,13 @@ pub enum TrustError {
     Invalid { path: PathBuf, problems: Vec<Problem> },
     #[error("the trusted keys {} cannot be written: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("another midimon command changes the trusted keys; try again when it is done ({})", path.display())]
-    Busy { path: PathBuf },
+    #[error(
+        "another midimon command{} changes the trusted keys; try again when it is done ({})",
+        pid.map_or_else(String::new, |pid| format!(" (pid {pid})")), path.display()
+    )]
+    Busy { path: PathBuf, pid: Option<i32> },
+    #[error(transparent)]
+    Lock(#[from] HomeError),
 }
 
 fn lines(path: &Path, problems: &[Problem]) -> String {
@@ -106,24 +110,13 @@ impl TrustStore {
 }
 
 /// Held until it is dropped, or the process ends.
-fn lock(path: &Path) -> Result<Flock<File>, TrustError> {
-    let failed = |source| TrustError::Write { path: path.to_owned(), source };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
-        .map_err(failed)?;
+fn lock(path: &Path) -> Result<File, TrustError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match try_lock_file(path)? {
             Ok(held) => return Ok(held),
-            Err((again, nix::Error::EWOULDBLOCK | nix::Error::EINTR)) if Instant::now() < deadline => file = again,
-            Err((_, nix::Error::EWOULDBLOCK)) => return Err(TrustError::Busy { path: path.to_owned() }),
-            Err((_, error)) => return Err(failed(error.into())),
+            Err(pid) if Instant::now() >= deadline => return Err(TrustError::Busy { path: path.to_owned(), pid }),
+            Err(_) => sleep(Duration::from_millis(20)),
         }
-        sleep(Duration::from_millis(20));
     }
 }

@@ -8,7 +8,7 @@
 //! key = "RWRo3SqElYRuf4scICSxCQId73q2ps49WgeAWGYuD8cZvPwn6kJ8qWM8"
 //! name = "A. Player"
 //! since = "2026-11-22T07:06:50Z"
-//! how = "first-sight"              # or "command", "index"
+//! how = "first-sight"              # or "command"
 //! revoked = "2026-12-24T18:00:00Z" # when; absent while it is trusted
 //! ```
 //!
@@ -41,13 +41,10 @@ pub enum How {
     FirstSight,
     /// `midimon key trust`, or `key revoke` of a key that was not known.
     Command,
-    /// A signed index named it, to revoke it.
-    Index,
 }
 
 impl How {
-    const WORDS: [(&'static str, Self); 3] =
-        [("first-sight", Self::FirstSight), ("command", Self::Command), ("index", Self::Index)];
+    const WORDS: [(&'static str, Self); 2] = [("first-sight", Self::FirstSight), ("command", Self::Command)];
 
     /// As it stands in the file.
     #[must_use]
@@ -55,7 +52,6 @@ impl How {
         match self {
             Self::FirstSight => "first-sight",
             Self::Command => "command",
-            Self::Index => "index",
         }
     }
 }
@@ -135,9 +131,16 @@ impl TrustStore {
         }
     }
 
-    /// The entry of this name, or one that looks like it.
+    /// The entry of exactly this name; a trusted one where there are more.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Entry> {
+        let named = || self.entries.iter().filter(|entry| entry.name.as_str() == name);
+        named().find(|entry| entry.revoked.is_none()).or_else(|| named().next())
+    }
+
+    /// The entry of this name, or one that looks like it.
+    #[must_use]
+    pub fn alike(&self, name: &str) -> Option<&Entry> {
         let skeleton = name::skeleton(name);
         self.entries.iter().find(|entry| entry.name.skeleton() == skeleton)
     }
@@ -168,30 +171,15 @@ impl TrustStore {
     /// is revoked stays revoked since then.
     ///
     /// # Errors
-    /// See [`TrustRefusal`]; a known key is always revoked.
+    /// [`TrustRefusal::Full`]; a known key is always revoked.
     pub fn revoke(&mut self, key: PublicKey, name: PublisherName, now: Timestamp) -> Result<&Entry, TrustRefusal> {
-        self.revoke_as(key, name, How::Command, now)
-    }
-
-    /// As [`Self::revoke`], for somebody who is not the user; `how` is remembered of a key
-    /// that is not known yet.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn revoke_as(
-        &mut self,
-        key: PublicKey,
-        name: PublisherName,
-        how: How,
-        now: Timestamp,
-    ) -> Result<&Entry, TrustRefusal> {
         match self.entries.iter().position(|entry| entry.key == key) {
             Some(index) => {
                 let entry = &mut self.entries[index];
                 entry.revoked.get_or_insert(now);
                 Ok(entry)
             }
-            None => self.add(Entry { key, name, since: now, how, revoked: Some(now) }),
+            None => self.add(Entry { key, name, since: now, how: How::Command, revoked: Some(now) }),
         }
     }
 
@@ -199,7 +187,12 @@ impl TrustStore {
         if self.entries.len() >= MAX_KEYS || self.to_text().len() as u64 > MAX_BYTES - ROOM_TO_REVOKE {
             return Err(TrustRefusal::Full);
         }
-        if let Some(other) = self.named(entry.name.as_str()) {
+        // what is revoked pretends to be nobody; no other entry must be in its way
+        if entry.revoked.is_some() {
+            self.entries.push(entry);
+            return Ok(&self.entries[self.entries.len() - 1]);
+        }
+        if let Some(other) = self.alike(entry.name.as_str()) {
             let fingerprint = other.key.fingerprint().to_string();
             return Err(TrustRefusal::LookAlike {
                 name: other.name.clone(),
@@ -207,7 +200,8 @@ impl TrustStore {
                 revoked: other.revoked.is_some(),
             });
         }
-        if let Some(other) = self.entries.iter().find(|other| other.key.key_id() == entry.key.key_id()) {
+        let trusted = || self.entries.iter().filter(|other| other.revoked.is_none());
+        if let Some(other) = trusted().find(|other| other.key.key_id() == entry.key.key_id()) {
             return Err(TrustRefusal::SameId { name: other.name.clone(), id: other.key.key_id_hex() });
         }
         self.entries.push(entry);

@@ -28,6 +28,8 @@ pub enum NameError {
     Mark(char),
     #[error("a publisher's name cannot be a key itself")]
     Key,
+    #[error("a publisher's name cannot have 'midimon' in it, or what looks like it: only midimon speaks for midimon")]
+    Midimon,
 }
 
 /// What the user knows a publisher as; safe to show in one line.
@@ -68,6 +70,9 @@ impl FromStr for PublisherName {
         if skeleton(text).is_empty() {
             return Err(NameError::Empty);
         }
+        if speaks_for_midimon(text) {
+            return Err(NameError::Midimon);
+        }
         // every other kind of space looks like this one, or like none
         if let Some(space) = text.chars().find(|&character| character.is_whitespace() && character != ' ') {
             return Err(NameError::Character(space));
@@ -99,9 +104,25 @@ impl Serialize for PublisherName {
 /// like Latin ones. Two names with one skeleton look alike; the table is not all
 /// of Unicode's, which is why fingerprints are always shown too.
 pub(super) fn skeleton(text: &str) -> String {
-    let folded = text.chars().map(full_width).flat_map(char::to_lowercase).map(latin);
-    let folded: String = folded.filter(|character| character.is_alphanumeric()).collect();
+    pairs(&folded(text).filter(|character| character.is_alphanumeric()).collect::<String>())
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(full_width).flat_map(char::to_lowercase).map(latin)
+}
+
+/// Pairs of letters as the letter they are easily taken for.
+fn pairs(folded: &str) -> String {
     folded.replace("rn", "m").replace("vv", "w").replace("cl", "d")
+}
+
+/// Whether a word, or some words together, look like midimon's own name; that they
+/// go on as others do, such as “MIDI monitor”, makes them other words.
+fn speaks_for_midimon(text: &str) -> bool {
+    let folded: String = folded(text).collect();
+    let words: Vec<&str> = folded.split(|character: char| !character.is_alphanumeric()).collect();
+    let together = |first: usize| (first..words.len()).any(|last| pairs(&words[first..=last].concat()) == "midimon");
+    words.iter().any(|word| pairs(word).contains("midimon")) || (0..words.len()).any(together)
 }
 
 /// Full-width forms as the characters they are forms of.

@@ -89,6 +89,38 @@ fn e089_another_key_with_a_trusted_keys_id_is_refused() {
 }
 
 #[test]
+fn e106_no_name_says_that_midimon_speaks() {
+    for bad in ["midimon", "The Midimon Project", "mid1m0n", "m i d i - m o n", "rnidimon", "МidiМon", "midimon.org"]
+    {
+        assert_eq!(bad.parse::<PublisherName>(), Err(NameError::Midimon), "{bad}");
+    }
+    for good in ["MIDI monitor makers", "midi man", "Modern Player"] {
+        assert_ne!(good.parse::<PublisherName>(), Err(NameError::Midimon), "{good}");
+    }
+}
+
+#[test]
+fn nothing_that_is_known_stands_in_the_way_of_a_revocation_nor_does_one_of_a_key() {
+    let (mut store, genuine, made_up) = (TrustStore::default(), key(), key());
+    let pretending = with_the_id_of(&genuine);
+    store.trust(key(), PublisherName::of_key(&made_up), How::Command, at(1)).unwrap();
+    store.revoke(made_up, PublisherName::of_key(&made_up), at(2)).unwrap();
+    // made up before the genuine key of that id was ever seen
+    store.revoke(pretending, PublisherName::of_key(&pretending), at(2)).unwrap();
+    store.trust(genuine, name("A. Player"), How::FirstSight, at(3)).unwrap();
+    let another = with_the_id_of(&genuine);
+    store.revoke(another, PublisherName::of_key(&another), at(4)).unwrap();
+    for revoked in [made_up, pretending, another] {
+        assert!(matches!(store.standing(&revoked), Standing::Revoked(_)));
+    }
+    assert!(matches!(store.standing(&genuine), Standing::Trusted(_)));
+    assert_eq!(TrustStore::parse(&store.to_text()).unwrap(), store);
+    // the name of what is revoked and of what is trusted means the one that is trusted
+    let by_name = store.named(PublisherName::of_key(&made_up).as_str()).unwrap();
+    assert!(by_name.revoked.is_none() && by_name.key != made_up);
+}
+
+#[test]
 fn e106_a_name_that_looks_like_a_trusted_one_is_refused_to_another_key() {
     let mut store = TrustStore::default();
     let genuine = key();
@@ -266,7 +298,7 @@ fn mistakes_are_told_with_their_places() {
 fn e087_one_key_one_id_or_one_name_twice_is_a_mistake() {
     let first: PublicKey = PLAYER.parse().unwrap();
     let entry = |key: &PublicKey, name: &str| {
-        format!("[[keys]]\nkey = \"{key}\"\nname = \"{name}\"\nsince = \"2026-01-01T00:00:00Z\"\nhow = \"index\"\n")
+        format!("[[keys]]\nkey = \"{key}\"\nname = \"{name}\"\nsince = \"2026-01-01T00:00:00Z\"\nhow = \"command\"\n")
     };
     let two = |key: &PublicKey, name: &str| format!("schema = 1\n{}{}", entry(&first, "A"), entry(key, name));
     assert_eq!(TrustStore::parse(&two(&key(), "B")).unwrap().entries().len(), 2);
@@ -288,14 +320,14 @@ fn there_are_at_most_4096_keys() {
             key: key(),
             name: name(&format!("n{}", index.to_string().replace('0', "a").replace('1', "b"))),
             since: at(0),
-            how: How::Index,
+            how: How::Command,
             revoked: None,
         })
         .collect();
     let mut store = TrustStore { entries };
     assert_eq!(TrustStore::parse(&store.to_text()).unwrap(), store);
     assert_eq!(store.trust(key(), name("more"), How::Command, at(1)), Err(TrustRefusal::Full));
-    store.entries.push(Entry { key: key(), name: name("more"), since: at(0), how: How::Index, revoked: None });
+    store.entries.push(Entry { key: key(), name: name("more"), since: at(0), how: How::Command, revoked: None });
     assert!(problems(&store.to_text()).iter().any(|problem| problem.message.contains("4096")));
 }
 

@@ -9,7 +9,7 @@ use crate::plugins::index::choose::{Unavailable, Wanted};
 use crate::plugins::index::install::Indexed;
 use crate::plugins::index::offers::Offers;
 use crate::plugins::index::subscriptions::Subscriptions;
-use crate::plugins::trust::TrustStore;
+use crate::plugins::revocations::Revocations;
 use clap::Args;
 use semver::Version;
 
@@ -27,8 +27,7 @@ pub(super) struct Lookup {
 /// The indexes at this moment.
 pub(super) struct Indexes {
     indexes: Vec<Current>,
-    subscriptions: Subscriptions,
-    trust: TrustStore,
+    revocations: Revocations,
     pre_releases: bool,
 }
 
@@ -59,19 +58,18 @@ impl Lookup {
             return Err(failed(format!("{why}{way_out}")));
         }
         // with what they revoke
-        let subscriptions = Subscriptions::load(&context.home).map_err(failed)?;
-        let trust = TrustStore::load(&context.home)?;
-        Ok(Indexes { indexes, subscriptions, trust, pre_releases: self.pre })
+        let revocations = Revocations::load(&context.home).map_err(failed)?;
+        Ok(Indexes { indexes, revocations, pre_releases: self.pre })
     }
 }
 
 impl Indexes {
     /// What is wanted, newer than `above` where that is given.
     pub(super) fn find(&self, wanted: &Wanted, above: Option<&Version>) -> Result<Indexed, Unavailable> {
-        let Self { indexes, subscriptions, trust, pre_releases } = self;
-        let offers = Offers { indexes, subscriptions, trust, pre_releases: *pre_releases };
+        let Self { indexes, revocations, pre_releases } = self;
+        let offers = Offers { indexes, revocations, pre_releases: *pre_releases };
         let chosen = offers.choose(wanted, above)?;
-        let from = subscriptions.entries().iter().find(|entry| entry.name == *chosen.name);
+        let from = revocations.indexes.entries().iter().find(|entry| entry.name == *chosen.name);
         // somebody may have removed the index at this moment
         let gone = || Unavailable::NotListed { id: wanted.id.clone(), similar: None };
         Ok(Indexed::new(from.ok_or_else(gone)?, &chosen))

@@ -15,7 +15,6 @@ use crate::cli::{CliError, Context};
 use crate::home::Home;
 use crate::mapping::config::load_file;
 use crate::plugins::index::choose::{Unavailable, Wanted};
-use crate::plugins::index::subscriptions::Subscriptions;
 use crate::plugins::install::plan::Signer;
 use crate::plugins::install::{Agreed, Done, Local, Packages, Plan, Stopped, Workshop, look};
 use crate::plugins::minisign::PublicKey;
@@ -185,11 +184,6 @@ impl Terms {
         let offer = source.offer().map_err(failed)?;
         let contents = offer.read(&trust, key.as_ref(), self.allow_unsigned).map_err(failed)?;
         source.check(&contents).map_err(failed)?;
-        let manifest = &contents.manifest;
-        // also where it comes from elsewhere
-        if let Some(revoked) = Subscriptions::load(home).map_err(failed)?.revoked(&manifest.id, &manifest.version) {
-            return Err(failed(revoked));
-        }
         if let Some(id) = only.filter(|id| **id != contents.manifest.id) {
             return Err(CliError::Failed(format!("this is a package of '{}', not of '{id}'", contents.manifest.id)));
         }

@@ -1,13 +1,14 @@
 //! What using an index leaves behind: what is remembered, and what it revokes.
 
 use crate::home::Home;
+use crate::plugins::Revocations;
 use crate::plugins::index::accept::Refusal;
 use crate::plugins::index::apply::{Effect, IndexError, add, refresh};
-use crate::plugins::index::subscriptions::{FILE_NAME, SubscriptionError, Subscriptions};
-use crate::plugins::index::testing::{DAY, at, index, key, revoked_key, revoked_version, signed, write};
-use crate::plugins::index::{Index, IndexName};
-use crate::plugins::minisign::SecretKey;
-use crate::plugins::trust::{How, Standing, TrustStore};
+use crate::plugins::index::subscriptions::{FILE_NAME, MAX_INDEXES, SubscriptionError, Subscriptions};
+use crate::plugins::index::testing::{DAY, at, index, key, revoked_key, revoked_version, signed, subscription, write};
+use crate::plugins::index::{Index, IndexName, MAX_REASON, MAX_REVOKED, RevokedKey, RevokedVersion};
+use crate::plugins::minisign::{PublicKey, SecretKey};
+use crate::plugins::trust::{How, TrustStore};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -117,7 +118,7 @@ fn an_index_is_added_once_and_under_one_name() {
 }
 
 #[test]
-fn e091_a_key_the_index_revokes_is_revoked_here_and_stays_so() {
+fn e091_what_an_index_revokes_is_known_without_the_index_until_it_is_removed() {
     let ground = Ground::new();
     let (stranger, friend) = (key().public(), key().public());
     TrustStore::change(&ground.home, |trust| {
@@ -125,36 +126,57 @@ fn e091_a_key_the_index_revokes_is_revoked_here_and_stays_so() {
         Ok::<_, crate::plugins::trust::TrustError>(())
     })
     .unwrap();
+    let trusted = fs::read(ground.home.trusted_keys()).unwrap();
     let mut next = index(8, Vec::new());
     next.revoked_keys = vec![revoked_key(stranger), revoked_key(friend)];
+    next.revoked_versions.push(revoked_version("aa", "1.0.0"));
     ground.publish(&next);
     let effects = ground.refresh().unwrap();
-    assert_eq!(effects.len(), 2);
-    assert!(effects[1].to_string().contains("'A. Player'") && effects[1].to_string().contains("it was stolen"));
-    let trust = TrustStore::load(&ground.home).unwrap();
-    assert!(matches!(trust.standing(&stranger), Standing::Revoked(entry) if entry.how == How::Index));
-    assert!(matches!(trust.standing(&friend), Standing::Revoked(entry) if entry.how == How::Command));
+    let [effect] = &effects[..] else { panic!("{effects:?}") };
+    assert!(effect.to_string().contains("'A. Player'") && effect.to_string().contains("it was stolen"), "{effect}");
     assert_eq!(ground.refresh().unwrap(), []);
-    // an index that does not know of it any more gives nothing back
-    ground.publish(&index(9, Vec::new()));
-    ground.refresh().unwrap();
-    assert!(matches!(TrustStore::load(&ground.home).unwrap().standing(&friend), Standing::Revoked(_)));
+    fs::remove_dir_all(ground.dir()).unwrap();
+    assert!(matches!(ground.refresh(), Err(IndexError::Fetch { .. })));
+    let revoked = |version: &str, key: Option<&PublicKey>| {
+        Revocations::load(&ground.home).unwrap().check(&"aa".parse().unwrap(), &version.parse().unwrap(), key).is_err()
+    };
+    assert!(revoked("1.0.0+build", None) && revoked("1.0.1", Some(&stranger)) && revoked("1.0.1", Some(&friend)));
+    assert!(!revoked("1.0.1", None) && !revoked("1.0.1", Some(&key().public())));
+    // none of it is the user's own word
+    assert_eq!(fs::read(ground.home.trusted_keys()).unwrap(), trusted);
+    Subscriptions::change(&ground.home, |list| list.remove("friends")).unwrap();
+    assert!(!revoked("1.0.0", Some(&stranger)) && !revoked("1.0.1", Some(&friend)));
 }
 
 #[test]
-fn e091_a_version_the_index_revokes_is_known_without_the_index() {
+fn all_that_indexes_can_revoke_can_be_remembered() {
+    let mut full = index(1, Vec::new());
+    let reason = "\u{10000}".repeat(MAX_REASON);
+    let mut of = || RevokedKey { key: key().public(), reason: reason.clone() };
+    full.revoked_keys = std::iter::repeat_with(&mut of).take(MAX_REVOKED).collect();
+    let version = |number| format!("{number}.0.0-{}", "x".repeat(50)).parse().unwrap();
+    let of = |number| RevokedVersion { id: "aa".parse().unwrap(), version: version(number), reason: reason.clone() };
+    full.revoked_versions = (0..MAX_REVOKED).map(of).collect();
     let ground = Ground::new();
-    let mut next = index(8, Vec::new());
-    next.revoked_versions.push(revoked_version("aa", "1.0.0"));
-    ground.publish(&next);
+    for number in 1..MAX_INDEXES {
+        let mut another = subscription(&format!("i{number}"), &full);
+        another.index = format!("i{number}").parse().unwrap();
+        Subscriptions::change(&ground.home, |list| list.add(another)).unwrap();
+    }
+    assert_eq!(ground.list().entries().len(), MAX_INDEXES);
+}
+
+#[test]
+fn e091_an_index_that_revokes_its_own_key_is_not_used_from_then_on() {
+    let ground = Ground::new();
+    let mut last = index(8, Vec::new());
+    last.revoked_keys.push(revoked_key(ground.secret.public()));
+    ground.publish(&last);
     ground.refresh().unwrap();
-    fs::remove_dir_all(ground.dir()).unwrap();
-    let list = ground.list();
-    let revoked = |version: &str| list.revoked(&"aa".parse().unwrap(), &version.parse().unwrap());
-    let text = revoked("1.0.0+build").unwrap().to_string();
-    assert!(text.contains("revoked by the index 'friends': it sends what is typed"), "{text}");
-    assert_eq!(revoked("1.0.1"), None);
-    assert!(matches!(ground.refresh(), Err(IndexError::Fetch { .. })));
+    ground.publish(&index(9, Vec::new()));
+    let told = ground.refresh().unwrap_err().to_string();
+    assert!(told.contains("it was stolen") && told.contains("midimon index remove friends"), "{told}");
+    assert_eq!(ground.serial(), 8);
 }
 
 #[test]

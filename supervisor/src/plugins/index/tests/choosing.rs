@@ -1,7 +1,8 @@
 //! Which version a name means.
 
+use crate::plugins::Revocations;
 use crate::plugins::index::choose::{Chosen, Offered, Rules, Unavailable, Wanted, choose};
-use crate::plugins::index::testing::{index, key, listing, release, revoked_key, revoked_version};
+use crate::plugins::index::testing::{index, key, listing, release, revoked_key, revoked_version, subscription};
 use crate::plugins::index::{Index, IndexName, Release};
 use crate::plugins::manifest::TARGET;
 use crate::workers::status::PluginKind;
@@ -27,12 +28,13 @@ impl Ground {
 
     fn above(&self, wanted: &str, above: Option<&str>) -> Result<String, Unavailable> {
         let index = &self.index;
+        let mut revocations = Revocations::default();
+        revocations.indexes.add(subscription("friends", index)).unwrap();
         let rules = Rules {
             target: TARGET,
             midimon: Version::new(3, 0, 0),
             pre_releases: self.pre_releases,
-            version_revoked: &|id, version| Some(index.revokes_version(id, version)?.reason.clone()),
-            key_revoked: &|key| Some(index.revokes_key(key)?.reason.clone()),
+            revocations: &revocations,
         };
         let above: Option<Version> = above.map(|version| version.parse().unwrap());
         let wanted: Wanted = wanted.parse().unwrap();
@@ -74,10 +76,14 @@ fn e091_a_revoked_version_or_key_is_not_chosen_even_by_name() {
     let mut ground = Ground::new(&["2.0.0+b", "1.0.0"]);
     ground.index.revoked_versions.push(revoked_version("aa", "2.0.0"));
     assert_eq!(ground.chosen("aa"), "1.0.0");
-    assert!(ground.refused("aa@2.0.0").contains("2.0.0+b was revoked: it sends what is typed"));
+    assert!(
+        ground
+            .refused("aa@2.0.0")
+            .contains("must not be used: aa 2.0.0+b was revoked by the index 'friends': it sends what is typed")
+    );
     let publisher = ground.release(1).publisher;
     ground.index.revoked_keys.push(revoked_key(publisher));
-    assert!(ground.refused("aa").contains("is signed with a revoked key: it was stolen"));
+    assert!(ground.refused("aa").contains("was revoked by the index 'friends': it was stolen"));
 }
 
 #[test]
@@ -124,8 +130,7 @@ fn two_indexes_that_offer_one_id_are_an_error_that_names_both() {
         target: TARGET,
         midimon: Version::new(3, 0, 0),
         pre_releases: false,
-        version_revoked: &|_, _| None,
-        key_revoked: &|_| None,
+        revocations: &Revocations::default(),
     };
     let offers = [Offered { name: &names[0], index: &one.index }, Offered { name: &names[1], index: &other.index }];
     let wanted: Wanted = "aa".parse().unwrap();
