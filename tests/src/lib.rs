@@ -20,6 +20,7 @@
 
 pub mod bed;
 pub mod binaries;
+pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod guest;

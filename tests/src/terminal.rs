@@ -2,6 +2,7 @@
 
 use crate::wait::DEADLINE;
 use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -50,6 +51,24 @@ impl Terminal {
     /// The terminal is gone.
     pub fn type_ahead(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).expect("typing");
+    }
+
+    /// As [`Self::run`], for a program that asks the terminal it is controlled by, as for
+    /// passwords, whatever its input is.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn run_controlled(self, command: &Command) -> Session {
+        let mut leader = Command::new("setsid");
+        leader.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => leader.env(name, value),
+                None => leader.env_remove(name),
+            };
+        }
+        self.run(leader)
     }
 
     /// Runs a program in it.
@@ -104,6 +123,18 @@ impl Session {
     /// The terminal is gone.
     pub fn enter(&mut self, line: &str) -> &mut Self {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).expect("typing");
+        self
+    }
+
+    /// Waits until what is typed is not shown.
+    ///
+    /// # Panics
+    /// It is shown all the time.
+    pub fn wait_for_silence(&mut self) -> &mut Self {
+        crate::eventually("what is typed is not shown", || {
+            let line = tcgetattr(&self.keyboard).expect("a terminal");
+            if line.local_flags.contains(LocalFlags::ECHO) { Err(self.seen.clone()) } else { Ok(()) }
+        });
         self
     }
 

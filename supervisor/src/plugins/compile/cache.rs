@@ -85,7 +85,8 @@ impl Cache {
         match self.read(key) {
             Ok(found) => found,
             Err(error) => {
-                tracing::debug!("compiled code {}: {error}", self.path.join(key.file_name()).display());
+                let path = self.path.join(key.file_name());
+                tracing::warn!("{} is not ours or is damaged ({error}); compiling again", path.display());
                 None
             }
         }

@@ -1,0 +1,65 @@
+//! Commands that have to work, or to be refused.
+
+use crate::{Bed, Publisher};
+use serde_json::Value;
+use std::path::Path;
+
+impl Bed {
+    /// Runs a command that has to work; what it printed.
+    ///
+    /// # Panics
+    /// It does not work.
+    pub fn works(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("a command prints UTF-8")
+    }
+
+    /// As [`Self::works`], for what prints one JSON value.
+    ///
+    /// # Panics
+    /// It does not work, or prints something else.
+    #[must_use]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.works(arguments);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
+    }
+
+    /// Runs a command that has to be refused; why it was.
+    ///
+    /// # Panics
+    /// It works, or ends in another way.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// What `midimon audit` has of a plugin, the newest last.
+    ///
+    /// # Panics
+    /// There is nothing of it.
+    #[must_use]
+    pub fn audit(&self, plugin: &str) -> Vec<Value> {
+        let text = self.works(&["audit", plugin, "--json", "-n", "10000"]);
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+}
+
+impl Publisher {
+    /// Installs a package of this publisher's without being asked, known under [`Self::name`].
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn install(&self, bed: &Bed, package: &Path, flags: &[&str]) -> String {
+        let (key, name) = (self.key().to_string(), self.name());
+        let package = package.to_str().expect("a path in UTF-8");
+        bed.works(&[&["plugin", "install", package, "--key", &key, "--key-name", &name, "--yes"], flags].concat())
+    }
+
+    /// What the key is pinned as.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("Publisher {}", self.key().key_id_hex())
+    }
+}
