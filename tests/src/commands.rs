@@ -52,9 +52,10 @@ impl Publisher {
     /// # Panics
     /// It is refused.
     pub fn install(&self, bed: &Bed, package: &Path, flags: &[&str]) -> String {
-        let (key, name) = (self.key().to_string(), self.name());
         let package = package.to_str().expect("a path in UTF-8");
-        bed.works(&[&["plugin", "install", package, "--key", &key, "--key-name", &name, "--yes"], flags].concat())
+        let terms = self.terms();
+        let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+        bed.works(&[&["plugin", "install", package], &terms[..], flags].concat())
     }
 
     /// What the key is pinned as.

@@ -61,9 +61,7 @@ impl Publisher {
     /// The flags with which its packages are installed where nobody can be asked.
     #[must_use]
     pub fn terms(&self) -> Vec<String> {
-        let key = self.key();
-        let name = format!("Publisher {}", key.key_id_hex());
-        ["--yes", "--key", &key.to_string(), "--key-name", &name].map(str::to_owned).to_vec()
+        ["--yes", "--key", &self.key().to_string(), "--key-name", &self.name()].map(str::to_owned).to_vec()
     }
 
     /// The directory of a plugin that was built, as version `version`, with `more` at the
