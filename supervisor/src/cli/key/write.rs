@@ -1,7 +1,9 @@
-//! Two files that belong together: both are written, or neither.
+//! Two files that belong together, each of which appears whole.
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, remove_file, rename};
+use std::fs::{File, OpenOptions, hard_link, remove_file};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -34,47 +36,73 @@ impl WriteError {
     }
 }
 
-/// Removes what it made, unless told to keep it.
-struct Made(Vec<PathBuf>);
+/// A file that is complete and not yet at its place; it is removed when it does not get there.
+struct Complete<'k> {
+    at: Option<PathBuf>,
+    path: &'k Path,
+}
 
-impl Drop for Made {
+impl Drop for Complete<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|path| drop(remove_file(path))); // the error that led here is the one to report
+        if let Some(at) = &self.at {
+            let _ = remove_file(at); // the error that led here is the one to report
+        }
     }
 }
 
-/// Writes both files, or neither. Without `force` nothing is ever replaced.
+/// Writes both files. Without `force` nothing is ever replaced, and both are written or neither.
+/// Each appears whole, the public key last: a kill leaves at worst a new secret key without its
+/// public one, or beside that of the key it replaced.
 pub(super) fn write_pair(key: &KeyFile<'_>, public: &KeyFile<'_>, force: bool) -> Result<(), WriteError> {
-    let mut made = Made(Vec::new());
-    let mut places = Vec::new();
-    for file in [key, public] {
-        let place = if force { beside(file.path)? } else { file.path.to_owned() };
-        // create_new refuses what is there, links that lead nowhere included
-        let mut opened = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(file.mode)
-            .open(&place)
-            .map_err(WriteError::io(&place))?;
-        made.0.push(place.clone());
-        opened.write_all(file.bytes).and_then(|()| opened.sync_all()).map_err(WriteError::io(&place))?;
-        places.push((place, file.path));
-    }
-    if force {
-        // both are complete; the second renaming in one directory works where the first did
-        for (place, path) in &places {
-            rename(place, path).map_err(WriteError::io(path))?;
-        }
-    }
-    made.0.clear();
+    let [mut key, mut public] = [Complete::write(key, force)?, Complete::write(public, force)?];
+    key.place(force)?;
+    public.place(force)?;
+    key.at = None;
+    public.at = None;
     let parent = key.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|directory| directory.sync_all()).map_err(WriteError::io(parent))
 }
 
-/// A name in the same directory, for a file that replaces another.
-fn beside(path: &Path) -> Result<PathBuf, WriteError> {
-    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(WriteError::NotRegular(path.to_owned()));
+impl<'k> Complete<'k> {
+    fn write(file: &KeyFile<'k>, force: bool) -> Result<Self, WriteError> {
+        let at = beside(file.path, force)?;
+        // what bears our pid is left from one that had it before us
+        match remove_file(&at) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(WriteError::io(&at)(error)),
+            _ => {}
+        }
+        // create_new goes through no link
+        let opened = OpenOptions::new().write(true).create_new(true).mode(file.mode).open(&at);
+        let mut opened = opened.map_err(WriteError::io(&at))?;
+        let complete = Self { at: Some(at), path: file.path };
+        opened.write_all(file.bytes).and_then(|()| opened.sync_all()).map_err(WriteError::io(file.path))?;
+        Ok(complete)
+    }
+
+    fn place(&mut self, force: bool) -> Result<(), WriteError> {
+        let Some(at) = &self.at else { return Ok(()) };
+        // refuses what is there, links that lead nowhere included
+        let flags = if force { RenameFlags::empty() } else { RenameFlags::RENAME_NOREPLACE };
+        match renameat2(AT_FDCWD, at, AT_FDCWD, self.path, flags) {
+            // a file system that cannot refuse; a link refuses, too
+            Err(Errno::EINVAL) if !force => hard_link(at, self.path).and_then(|()| remove_file(at)),
+            renamed => renamed.map_err(Into::into),
+        }
+        .map_err(WriteError::io(self.path))?;
+        // one that replaced another stays, whatever becomes of the other file
+        self.at = (!force).then(|| self.path.to_owned());
+        Ok(())
+    }
+}
+
+/// A name in the same directory, for a file that is not complete.
+fn beside(path: &Path, force: bool) -> Result<PathBuf, WriteError> {
+    if let Ok(metadata) = path.symlink_metadata() {
+        match force {
+            false => return Err(WriteError::Exists(path.to_owned())),
+            true if !metadata.is_file() => return Err(WriteError::NotRegular(path.to_owned())),
+            true => {}
+        }
     }
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -127,6 +155,38 @@ mod tests {
         fs::create_dir(at("a.pub")).unwrap();
         assert!(matches!(write(directory.path(), "x", true), Err(WriteError::NotRegular(_))));
         assert_eq!(names(directory.path()), ["a.pub"]);
+    }
+
+    #[test]
+    fn until_a_file_is_complete_its_name_is_not_there_or_is_the_old_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.key");
+        let file = KeyFile { path: &path, bytes: b"new", mode: 0o600 };
+        let killed = Complete::write(&file, false).unwrap();
+        assert!(!path.exists());
+        std::mem::forget(killed);
+        // what the one that was killed left is in nobody's way
+        write(directory.path(), "one", false).unwrap();
+        let killed = Complete::write(&file, true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        std::mem::forget(killed);
+        write(directory.path(), "two", true).unwrap();
+        assert_eq!(names(directory.path()), ["a.key", "a.pub"]);
+    }
+
+    #[test]
+    fn what_appears_at_the_last_moment_is_not_replaced_and_the_other_file_taken_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let (key, public) = (at("a.key"), at("a.pub"));
+        let complete = |path| Complete::write(&KeyFile { path, bytes: b"new", mode: 0o600 }, false).unwrap();
+        let (mut first, mut second) = (complete(&key), complete(&public));
+        first.place(false).unwrap();
+        fs::write(&public, "theirs").unwrap();
+        assert!(matches!(second.place(false), Err(WriteError::Exists(path)) if path == public));
+        drop((first, second));
+        assert_eq!(names(directory.path()), ["a.pub"]);
+        assert_eq!(fs::read(&public).unwrap(), b"theirs");
     }
 
     #[test]
