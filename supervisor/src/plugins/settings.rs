@@ -63,6 +63,8 @@ pub enum SettingsError {
 #[derive(Clone, PartialEq)]
 pub struct Settings {
     id: PluginId,
+    /// Of the settings of all plugins; `dir` is this or in it.
+    base: PathBuf,
     dir: PathBuf,
     values: Map<String, Value>,
     /// The names of those that were secret when they were set.
@@ -103,7 +105,8 @@ impl Settings {
             Owner::Installed => settings_dir.to_owned(),
             Owner::Dev => settings_dir.join("dev"),
         };
-        let mut settings = Self { id: id.clone(), dir, values: Map::new(), secrets: BTreeSet::new() };
+        let base = settings_dir.to_owned();
+        let mut settings = Self { id: id.clone(), base, dir, values: Map::new(), secrets: BTreeSet::new() };
         let path = settings.path();
         let bytes = match open_dir(&settings.dir) {
             Ok(dir) => read_regular(dir, &file_name(id), 2 * MAX_BYTES as u64),
@@ -158,9 +161,7 @@ impl Settings {
     /// # Errors
     /// They are too long together, or what the file system says.
     pub fn save(&self) -> Result<(), SettingsError> {
-        if let Some(parent) = self.dir.parent() {
-            private_dir(parent)?;
-        }
+        private_dir(&self.base)?;
         private_dir(&self.dir)?;
         let path = self.path();
         // more could be stored, and the plugin would not start
@@ -314,7 +315,10 @@ mod tests {
         for (name, text) in [("token", "s3cret"), ("rate", "0.5"), ("loud", "true")] {
             set.set(&specs(), name, text).unwrap();
         }
+        let around = || std::fs::metadata(dir.path()).unwrap().permissions();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         set.save().unwrap();
+        assert_eq!(around().mode() & 0o777, 0o755, "the directory around them is not ours to change");
         assert_eq!(std::fs::metadata(path.join("obs.json")).unwrap().permissions().mode() & 0o777, 0o600);
         let read = settings(&path);
         assert_eq!(read, set);
