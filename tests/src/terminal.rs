@@ -2,13 +2,22 @@
 
 use crate::wait::DEADLINE;
 use nix::pty::{Winsize, openpty};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a program may take that protects a key with a password: some seconds on a machine
+/// that has nothing else to do.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Runs a program that signals end, and stays itself. What a signal does to it is forgotten when
+/// it starts the program.
+const SHELL: &str =
+    r#"trap : INT QUIT TERM HUP; "$@"; echo "ended $?"; read -r rest; echo "left [$rest]"; read -r rest"#;
 
 /// A terminal nothing runs in yet.
 #[derive(Debug)]
@@ -45,6 +54,15 @@ impl Terminal {
         Self { keyboard, screen, line: File::from(pair.slave) }
     }
 
+    /// How it is set.
+    ///
+    /// # Panics
+    /// The terminal is gone.
+    #[must_use]
+    pub fn modes(&self) -> Termios {
+        tcgetattr(&self.keyboard).expect("a terminal")
+    }
+
     /// Types before anything runs.
     ///
     /// # Panics
@@ -60,15 +78,19 @@ impl Terminal {
     /// It cannot be started.
     #[must_use]
     pub fn run_controlled(self, command: &Command) -> Session {
-        let mut leader = Command::new("setsid");
-        leader.arg("--ctty").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => leader.env(name, value),
-                None => leader.env_remove(name),
-            };
-        }
-        self.run(leader)
+        self.run(behind(&["setsid", "--ctty"], command))
+    }
+
+    /// As [`Self::run_controlled`], under a program that stays, as a shell does: the kernel resets
+    /// the terminal when the program it belongs to ends. After `ended N` is on the screen, N as
+    /// shells count, a line that is entered comes back between `left [` and `]`, with what was
+    /// typed before it and read by nobody.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn run_in_shell(self, command: &Command) -> Session {
+        self.run(behind(&["setsid", "--ctty", "sh", "-c", SHELL, "sh"], command))
     }
 
     /// Runs a program in it.
@@ -95,6 +117,20 @@ impl Terminal {
         });
         Session { child, keyboard: self.keyboard, output, seen: String::new(), raw: String::new(), at: 0 }
     }
+}
+
+/// The command with this one before it, which runs it.
+#[must_use]
+pub fn behind(runner: &[&str], command: &Command) -> Command {
+    let mut runs = Command::new(runner[0]);
+    runs.args(&runner[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => runs.env(name, value),
+            None => runs.env_remove(name),
+        };
+    }
+    runs
 }
 
 impl Session {
@@ -126,16 +162,31 @@ impl Session {
         self
     }
 
-    /// Waits until what is typed is not shown.
+    /// Presses keys, which may be those that end a line, the input or a program.
     ///
     /// # Panics
-    /// It is shown all the time.
-    pub fn wait_for_silence(&mut self) -> &mut Self {
-        crate::eventually("what is typed is not shown", || {
-            let line = tcgetattr(&self.keyboard).expect("a terminal");
-            if line.local_flags.contains(LocalFlags::ECHO) { Err(self.seen.clone()) } else { Ok(()) }
-        });
+    /// The terminal is gone.
+    pub fn press(&mut self, keys: impl AsRef<[u8]>) -> &mut Self {
+        self.keyboard.write_all(keys.as_ref()).expect("typing");
         self
+    }
+
+    /// How the terminal is set now, which outlives the program.
+    ///
+    /// # Panics
+    /// The terminal is gone.
+    #[must_use]
+    pub fn modes(&self) -> Termios {
+        tcgetattr(&self.keyboard).expect("a terminal")
+    }
+
+    /// Whether what is typed now is shown.
+    ///
+    /// # Panics
+    /// The terminal is gone.
+    #[must_use]
+    pub fn shows_typing(&self) -> bool {
+        self.modes().local_flags.contains(LocalFlags::ECHO)
     }
 
     /// What was on the screen so far, with its colours.
@@ -163,7 +214,7 @@ impl Session {
     /// # Panics
     /// It does not end.
     pub fn end(mut self) -> (ExitStatus, String) {
-        let status = crate::eventually("the program ends", || {
+        let status = crate::wait::within(LONGEST, "the program ends", || {
             self.child.try_wait().expect("a child").ok_or_else(|| self.seen.clone())
         });
         while let Ok(bytes) = self.output.recv_timeout(std::time::Duration::from_millis(500)) {

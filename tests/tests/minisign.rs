@@ -1,10 +1,10 @@
 //! Keys and signatures go both ways between midimon and Debian's `minisign`.
 
 use midimon::plugins::minisign::{Blake2b512Digest, Password, PublicKey, SecretKey, Signature, TrustedComment};
-use midimon_tests::Bed;
-use midimon_tests::binaries::Binaries;
+use midimon_tests::terminal::behind;
+use midimon_tests::{Bed, Terminal};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -148,44 +148,18 @@ fn minisigns_key_with_a_password_signs_with_us() {
     desk.both_agree("theirs.pub", "midimon plugin echo 1.0.0");
 }
 
-/// Reads until the text has come.
-fn wait_for(output: &mut impl Read, wanted: &str) -> String {
-    let (mut seen, mut byte) = (Vec::new(), [0]);
-    while !String::from_utf8_lossy(&seen).contains(wanted) {
-        assert_eq!(output.read(&mut byte).expect("output"), 1, "{wanted:?}: {}", String::from_utf8_lossy(&seen));
-        seen.push(byte[0]);
-    }
-    String::from_utf8_lossy(&seen).into_owned()
-}
-
 #[test]
 fn our_key_with_a_password_typed_on_a_terminal_signs_with_minisign() {
     let desk = Desk::new();
-    let quoted = |path: PathBuf| format!("'{}'", path.display());
-    let program = quoted(Binaries::get().midimon());
-    let line = format!("exec {program} --home {} key generate -o {}", quoted(desk.bed.home()), quoted(desk.at("ours")));
-    // never longer than a slow machine needs for the password's derivation
-    let mut script = Command::new("timeout")
-        .args(["300", "script", "--quiet", "--return", "--command", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script (Debian package bsdutils)");
-    let mut keyboard = script.stdin.take().expect("a pipe");
-    let mut screen = script.stdout.take().expect("a pipe");
-    let mut typed = |prompt: &str, text: &str| {
-        wait_for(&mut screen, prompt);
-        keyboard.write_all(text.as_bytes()).expect("typed");
-    };
-    typed("Password for the new key: ", "correct horse\n");
-    typed("The same again: ", "correct house\n");
-    typed("the two differ", "");
-    typed("Password for the new key: ", "correct horse\n");
-    typed("The same again: ", "correct horse\n");
-    let mut rest = String::new();
-    screen.read_to_string(&mut rest).expect("output");
-    assert!(script.wait().expect("its end").success(), "{rest}");
-    assert!(rest.contains("fingerprint") && !rest.contains("horse"), "{rest}");
+    let path = desk.at("ours").to_string_lossy().into_owned();
+    let mut session = Terminal::new(80, 24).run_controlled(&desk.bed.command(&["key", "generate", "-o", &path]));
+    session.wait_for("Password for the new key: ").enter(PASSWORD);
+    session.wait_for("The same again: ").enter("correct house").wait_for("the two differ");
+    session.wait_for("Password for the new key: ").enter(PASSWORD);
+    session.wait_for("The same again: ").enter(PASSWORD);
+    let (status, seen) = session.end();
+    assert!(status.success(), "{seen}");
+    assert!(seen.contains("fingerprint") && !seen.contains("horse") && !seen.contains("house"), "{seen}");
 
     let signed = |password: &str| {
         let input = format!("{password}\n");
@@ -218,10 +192,13 @@ fn without_a_terminal_no_password_is_taken_and_no_key_is_made() {
     let desk = Desk::new();
     let path = desk.at("ours").to_string_lossy().into_owned();
     // a session of its own has no terminal, whatever the test runs in
-    let mut command = Command::new("setsid");
-    let wanted = desk.bed.command(&["key", "generate", "-o", &path]);
-    command.arg("--wait").arg(wanted.get_program()).args(wanted.get_args()).stdin(Stdio::piped());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("setsid (util-linux)");
+    let mut command = behind(&["setsid", "--wait"], &desk.bed.command(&["key", "generate", "-o", &path]));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("setsid (util-linux)");
     let _ = child.stdin.take().expect("a pipe").write_all(b"pw\npw\n"); // it does not read it
     let output = child.wait_with_output().expect("its end");
     let said = String::from_utf8_lossy(&output.stderr);

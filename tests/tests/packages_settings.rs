@@ -230,8 +230,7 @@ fn a_secret_is_known_to_its_file_and_its_plugin_and_shown_nowhere_else() {
     is_nowhere_but(&bed, &daemon, ON_THE_LINE, &[]);
 
     let mut session = Terminal::new(80, 24).run_controlled(&bed.command(&["plugin", "config", "set", ID, "token"]));
-    session.wait_for("token of given (not shown): ").wait_for_silence();
-    session.enter(TYPED);
+    session.wait_for("token of given (not shown): ").enter(TYPED);
     assert_eq!(processes_with(TYPED), Vec::<String>::new());
     session.wait_for("token of given is set");
     let (status, seen) = session.end();

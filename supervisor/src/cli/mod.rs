@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod doctor;
 mod events;
+mod hidden_line;
 mod index;
 mod key;
 mod log;

@@ -1,12 +1,12 @@
 //! `key generate`, and typing passwords.
 
 use super::write::{KeyFile, write_pair};
+use crate::cli::hidden_line::{HiddenLineError, hidden_line};
 use crate::cli::{CliError, Context};
 use crate::plugins::files::read_given;
 use crate::plugins::minisign::{self, Password, SecretKey};
 use clap::Args;
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -96,16 +96,18 @@ fn new_password() -> Result<Password, CliError> {
     Err(CliError::Failed("no password was set, and no key was made".to_owned()))
 }
 
-/// A line typed on the terminal without being shown. Never from a pipe: what is
-/// piped was on a command line or in a file before.
+/// A password typed on the terminal. Never from a pipe: what is piped was on a command line or
+/// in a file before.
 fn typed(prompt: &str) -> Result<Zeroizing<String>, CliError> {
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
-            CliError::Failed("no password was given".to_owned())
-        }
-        _ => CliError::Failed(format!(
-            "a password can only be typed on a terminal ({error}); a key made with --no-password needs none"
-        )),
+    hidden_line(prompt).map_err(|error| {
+        CliError::Failed(match error {
+            HiddenLineError::NoTerminal(_) => {
+                format!(
+                    "a password can only be typed on a terminal ({error}); a key made with --no-password needs none"
+                )
+            }
+            error => format!("no password was given: {error}"),
+        })
     })
 }
 

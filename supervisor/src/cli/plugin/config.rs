@@ -1,6 +1,7 @@
 //! `plugin config`: the settings of an installed plugin, or of one under development.
 
 use super::daemon::{failed, lock, tell_and_print};
+use crate::cli::hidden_line::{HiddenLineError, hidden_line};
 use crate::cli::{CliError, Context};
 use crate::mapping::config::load_file;
 use crate::plugins::Manifest;
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand};
 use midimon_shared::PluginId;
 use serde_json::{Map, Value};
 use std::io::{self, IsTerminal, Read};
+use zeroize::Zeroizing;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "(secret, set)";
@@ -170,10 +172,8 @@ fn set(context: &Context, plugin: &Plugin, name: &str, value: Option<String>) ->
                  for it, or give it on standard input"
             )));
         }
-        Some(value) => value,
-        None if io::stdin().is_terminal() => {
-            rpassword::prompt_password(format!("{name} of {id} (not shown): ")).map_err(CliError::Output)?
-        }
+        Some(value) => Zeroizing::new(value),
+        None if io::stdin().is_terminal() => typed(id, name)?,
         None => first_line()?,
     };
     // nobody waits for what is typed above, so all of it is read again; the lock keeps another
@@ -189,12 +189,26 @@ fn set(context: &Context, plugin: &Plugin, name: &str, value: Option<String>) ->
     tell_and_print(context, id, &format!("{name} of {id}{which} is set"))
 }
 
+/// A value typed on the terminal where nobody sees it.
+fn typed(id: &PluginId, name: &str) -> Result<Zeroizing<String>, CliError> {
+    hidden_line(&format!("{name} of {id} (not shown): ")).map_err(|error| {
+        CliError::Failed(match error {
+            HiddenLineError::NoTerminal(_) | HiddenLineError::TooLong => {
+                format!("{error}; give the value on standard input: midimon plugin config set {id} {name} < FILE")
+            }
+            error => format!("{name} of {id} was not set: {error}"),
+        })
+    })
+}
+
 /// The first line of standard input, without its end.
-fn first_line() -> Result<String, CliError> {
-    let mut bytes = Vec::new();
+fn first_line() -> Result<Zeroizing<String>, CliError> {
+    let mut bytes = Zeroizing::new(Vec::new());
     // more than a value may be; that is told by whoever checks it
-    io::stdin().lock().take(64 * 1024).read_to_end(&mut bytes).map_err(CliError::Output)?;
-    let text = String::from_utf8(bytes).map_err(|_| CliError::Failed("the value is not UTF-8 text".to_owned()))?;
-    let line = text.split('\n').next().unwrap_or_default();
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    let read = io::stdin().lock().take(64 * 1024).read_to_end(&mut bytes);
+    read.map_err(|error| CliError::Failed(format!("standard input cannot be read: {error}")))?;
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|_| CliError::Failed("the value is not UTF-8 text".to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
