@@ -24,6 +24,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod guest;
+pub mod installed;
 pub mod midi;
 pub mod packages;
 pub mod process;

@@ -2,67 +2,17 @@
 //! whose grants count, and what is refused.
 
 use midimon::audit::{AuditEvent, Entry};
-use midimon::home::Home;
-use midimon::plugins::package::Contents;
-use midimon::plugins::store::{Incoming, Store};
-use midimon::plugins::{GrantFile, Grants};
 use midimon::workers::status::{Origin, WorkerState};
+use midimon_tests::installed::{bed, install, run, wait_problem};
 use midimon_tests::{Bed, Config, Daemon, eventually};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-/// Installs a plugin's directory, unsigned, with these grants of what it asks for.
-fn install(bed: &Bed, dir: &Path, granted: &[&str]) {
-    let home = Home::at(&bed.home()).expect("a home");
-    home.prepare().expect("its directories");
-    let contents = Contents::from_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let asked: Grants = contents.manifest.capabilities.iter().map(|request| request.capability.clone()).collect();
-    let grants = GrantFile {
-        plugin: contents.manifest.id.clone(),
-        publisher: None,
-        asked,
-        granted: Grants::parse(granted.iter().copied()).expect("grants"),
-        answers: Vec::new(),
-    };
-    let locked = Store::open(&home).lock(|_| ()).expect("the store's lock");
-    let staged = locked.stage(&Incoming::from(&contents)).expect("staged files");
-    locked.commit(staged, grants, false).expect("an installed plugin");
-}
-
-/// An installed plugin of the examples, and nothing under development.
-fn bed(id: &str, granted: &[&str]) -> Bed {
-    let bed = Bed::new();
-    let dir = bed.install(id);
-    bed.configure(&Config::new().note(60, id, "say"));
-    install(&bed, &dir, granted);
-    fs::remove_dir_all(dir).expect("the plugin's own directory gone");
-    bed
-}
+use std::path::PathBuf;
 
 fn file(bed: &Bed, id: &str, name: &str) -> PathBuf {
     let dir = fs::read_dir(bed.home().join("plugins").join(id)).expect("the plugin's versions");
     let versions = dir.map(|entry| entry.expect("an entry").path()).find(|path| path.is_dir());
     versions.expect("a version").join(name)
-}
-
-fn run(bed: &Bed, arguments: &[&str]) -> String {
-    let output = bed.run(arguments);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {text}");
-    text
-}
-
-fn refused(bed: &Bed, arguments: &[&str]) -> String {
-    let output = bed.run(arguments);
-    assert!(!output.status.success(), "{arguments:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn wait_problem(daemon: &Daemon, part: &str) -> String {
-    let has = |problem: &&String| problem.contains(part);
-    let status = daemon.wait_status(part, |status| status.problems.iter().any(|problem| has(&problem)));
-    status.problems.iter().find(has).expect("the problem").clone()
 }
 
 #[test]
@@ -124,7 +74,7 @@ fn a_grant_counts_at_once_and_so_does_taking_it_back() {
         assert!(worker.grants.is_empty() && worker.data_dir.is_none(), "{worker:?}");
     };
     denied(&daemon);
-    let told = refused(&bed, &["plugin", "grant", "notes", "input"]);
+    let told = bed.refused(&["plugin", "grant", "notes", "input"]);
     assert!(told.contains("asks for: filesystem"), "{told}");
     run(&bed, &["plugin", "grant", "notes", "filesystem"]);
     let worker = daemon.wait_ready("notes");
@@ -244,13 +194,13 @@ fn a_plugins_life_disabled_enabled_listed_and_removed() {
     assert!(run(&bed, &["plugin", "list"]).contains("disabled"));
     run(&bed, &["plugin", "enable", "notes"]);
     daemon.wait_ready("notes");
-    assert!(refused(&bed, &["plugin", "rollback", "notes"]).contains("no version to go back to"));
-    assert!(refused(&bed, &["plugin", "remove", "notes"]).contains("--yes"));
+    assert!(bed.refused(&["plugin", "rollback", "notes"]).contains("no version to go back to"));
+    assert!(bed.refused(&["plugin", "remove", "notes"]).contains("--yes"));
     run(&bed, &["plugin", "remove", "notes", "--yes"]);
     assert!(daemon.workers().is_empty());
     for gone in ["plugins/notes", "plugin-data/notes", "grants/notes.toml", "state/kept-notes.toml"] {
         assert!(!bed.home().join(gone).exists(), "{gone}");
     }
-    assert!(refused(&bed, &["plugin", "remove", "notes", "--yes"]).contains("is not installed"));
+    assert!(bed.refused(&["plugin", "remove", "notes", "--yes"]).contains("is not installed"));
     daemon.stop();
 }

@@ -2,6 +2,7 @@
 
 use super::daemon::{failed, record, workers};
 use super::list::publisher_name;
+use super::loosened::loosened;
 use crate::cli::safe_text::safe_text;
 use crate::cli::worker_view;
 use crate::cli::{CliError, Context};
@@ -36,6 +37,8 @@ struct Report {
     asks: Vec<Asked>,
     settings: Vec<Setting>,
     worker: Option<WorkerState>,
+    /// What the configuration gives its id beyond the defaults.
+    loosened: Vec<String>,
 }
 
 /// One thing it asks for.
@@ -93,6 +96,7 @@ impl Info {
             asks: manifest.as_ref().map(|manifest| asked(manifest, grants.as_ref())).unwrap_or_default(),
             settings: manifest.iter().flat_map(|manifest| manifest.settings.iter().map(setting)).collect(),
             worker,
+            loosened: loosened(context, &self.name),
             record,
         };
         if self.json { context.out.json(&report) } else { context.out.print(&text(&report)) }
@@ -140,6 +144,9 @@ fn text(report: &Report) -> String {
     line("state", &state);
     if let Some(problem) = &report.problem {
         line("problem", problem);
+    }
+    for sentence in &report.loosened {
+        line("note", sentence);
     }
     line("files", &report.path.to_string_lossy());
     for (index, version) in record.versions.iter().rev().enumerate() {

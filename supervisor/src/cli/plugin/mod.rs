@@ -9,6 +9,7 @@ mod info;
 mod install;
 mod life;
 mod list;
+mod loosened;
 mod package;
 mod remove;
 mod search;

@@ -10,6 +10,7 @@ mod terminal;
 
 use crate::cli::output::{Look, coloured_stderr};
 use crate::cli::plugin::daemon::{failed, lock};
+use crate::cli::plugin::loosened::loosened;
 use crate::cli::safe_text::safe_lines;
 use crate::cli::{CliError, Context};
 use crate::home::Home;
@@ -188,6 +189,9 @@ impl Terms {
             return Err(CliError::Failed(format!("this is a package of '{}', not of '{id}'", contents.manifest.id)));
         }
         let plan = look(&store, &trust, &contents, self.allow_downgrade).map_err(failed)?;
+        for sentence in loosened(context, &plan.id) {
+            eprintln!("warning: {sentence}");
+        }
         if self.dry_run {
             return self.show(context, &plan);
         }
