@@ -35,6 +35,11 @@ pub const MOUSE_MIDDLE: i32 = 4;
 /// `MIDIMON_MOUSE_RIGHT`.
 pub const MOUSE_RIGHT: i32 = 5;
 
+/// `MIDIMON_LIGHT_NOTE`.
+pub const LIGHT_NOTE: i32 = 1;
+/// `MIDIMON_LIGHT_CONTROL`.
+pub const LIGHT_CONTROL: i32 = 2;
+
 /// Bytes kept of one `log` message.
 pub const MAX_LOG: usize = 4096;
 /// Bytes kept of a plugin's name.
@@ -93,6 +98,15 @@ pub struct Host {
     pub mouse: unsafe extern "C" fn(host: *const Host, what: i32, x: i32, y: i32) -> i32,
     pub system_control: unsafe extern "C" fn(host: *const Host, what: i32) -> i32,
     pub notify: unsafe extern "C" fn(host: *const Host, title: Str, body: Str) -> i32,
+    pub emit: unsafe extern "C" fn(host: *const Host, event: Str, value: Str) -> i32,
+    pub set_light:
+        unsafe extern "C" fn(host: *const Host, device: Str, channel: i32, light: i32, number: i32, value: i32) -> i32,
+    pub set_mode: unsafe extern "C" fn(host: *const Host, name: Str) -> i32,
+    pub after: unsafe extern "C" fn(host: *const Host, id: u32, ms: u32, action: Str, params_json: Str) -> i32,
+    pub every: unsafe extern "C" fn(host: *const Host, id: u32, ms: u32, action: Str, params_json: Str) -> i32,
+    pub cancel: unsafe extern "C" fn(host: *const Host, id: u32) -> i32,
+    pub usage: unsafe extern "C" fn(host: *const Host, usage: *mut Usage) -> i32,
+    pub tls_roots: unsafe extern "C" fn(host: *const Host, descriptor: *mut i32) -> i32,
 }
 
 /// `midimon_bytes`.
@@ -123,6 +137,19 @@ pub struct Output {
     pub exit_code: i32,
     pub out: Buffer,
     pub err: Buffer,
+}
+
+/// `midimon_usage`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Usage {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub used_bytes: u64,
+    pub max_bytes: u64,
+    pub used_files: u64,
+    pub max_files: u64,
 }
 
 /// `midimon_metadata`.

@@ -22,12 +22,22 @@ pub enum CapabilityKind {
     SystemControl,
     /// Playing a sound.
     Audio,
+    /// Choosing the active mode.
+    Mode,
 }
 
 impl CapabilityKind {
     /// Every kind, in the order they are listed to users.
-    pub const ALL: [Self; 7] =
-        [Self::Filesystem, Self::Network, Self::Midi, Self::Subprocess, Self::Input, Self::SystemControl, Self::Audio];
+    pub const ALL: [Self; 8] = [
+        Self::Filesystem,
+        Self::Network,
+        Self::Midi,
+        Self::Subprocess,
+        Self::Input,
+        Self::SystemControl,
+        Self::Audio,
+        Self::Mode,
+    ];
 
     /// The spelling in manifests, grants and listings.
     #[must_use]
@@ -40,6 +50,7 @@ impl CapabilityKind {
             Self::Input => "input",
             Self::SystemControl => "system-control",
             Self::Audio => "audio",
+            Self::Mode => "mode",
         }
     }
 
@@ -73,7 +84,7 @@ pub const MAX_TARGET: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum InvalidCapability {
-    #[error("unknown capability '{}'; known: filesystem, network, midi, subprocess, input, system-control, audio", .0.escape_debug())]
+    #[error("unknown capability '{}'; known: filesystem, network, midi, subprocess, input, system-control, audio, mode", .0.escape_debug())]
     Unknown(String),
     #[error("'{0}' needs a target: write '{0}:TARGET'")]
     TargetMissing(CapabilityKind),

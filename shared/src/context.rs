@@ -26,6 +26,10 @@ pub enum TriggerKind {
     PolyPressure,
     /// A program was chosen.
     ProgramChange,
+    /// A timer of the plugin's own.
+    Timer,
+    /// An event that a plugin emitted.
+    PluginEvent,
 }
 
 /// The event behind a call, with names in full.

@@ -24,6 +24,20 @@ pub const MAX_TEXT: usize = 1024;
 pub const MAX_TITLE: usize = 80;
 /// Longest wait a plugin can ask for, in milliseconds.
 pub const MAX_WAIT_MS: u32 = 30_000;
+/// Longest name of an event, in bytes.
+pub const MAX_EVENT_NAME: usize = 64;
+/// Longest value of an event, in bytes.
+pub const MAX_EVENT_VALUE: usize = 1024;
+/// Timers of one plugin.
+pub const MAX_TIMERS: usize = 32;
+/// Shortest time of a timer, in milliseconds.
+pub const MIN_TIMER_MS: u32 = 10;
+/// Longest time of a timer, in milliseconds: a day.
+pub const MAX_TIMER_MS: u32 = 86_400_000;
+/// Longest name of the action a timer calls, in bytes.
+pub const MAX_ACTION: usize = 256;
+/// Most parameters of the action a timer calls, in bytes of JSON.
+pub const MAX_TIMER_PARAMS: usize = 4 * 1024;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -34,7 +48,7 @@ pub struct HostRequest {
     pub call: HostCall,
 }
 
-/// What can be asked for. Each needs its grant.
+/// What can be asked for. Each needs its grant, unless it says that it needs none.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum HostCall {
     /// Connect by TCP; the connected descriptor comes with the answer. Grant `network:HOST:PORT`.
@@ -89,6 +103,57 @@ pub enum HostCall {
         /// At most [`MAX_TEXT`] bytes.
         body: String,
     },
+    /// Emit an event, which mappings can wait for. Needs no grant.
+    Emit {
+        /// Its name, at most [`MAX_EVENT_NAME`] bytes.
+        event: String,
+        /// What it says, at most [`MAX_EVENT_VALUE`] bytes; can be empty.
+        value: String,
+    },
+    /// Set a light of a device. Grant `midi:PORT` of the device's output.
+    SetLight {
+        /// The device's alias in the configuration.
+        device: String,
+        /// 1 to 16.
+        channel: u8,
+        /// Which of its lights.
+        light: Light,
+        /// Value or colour, 0 to 127; 0 is off.
+        value: u8,
+    },
+    /// Make the mode of this name the active one. Grant `mode`.
+    SetMode(String),
+    /// Call this plugin later. Needs no grant; [`MAX_TIMERS`] at most.
+    TimerSet {
+        /// Chosen by the plugin; one that is in use is set anew.
+        id: u32,
+        /// From now, and from call to call: [`MIN_TIMER_MS`] to [`MAX_TIMER_MS`].
+        ms: u32,
+        /// Again and again, or once.
+        every: bool,
+        /// The action to call, at most [`MAX_ACTION`] bytes.
+        action: String,
+        /// Its parameters, a JSON object of at most [`MAX_TIMER_PARAMS`] bytes; empty is none.
+        params: String,
+    },
+    /// Stop a timer; one that is not there is no error.
+    TimerCancel {
+        /// As it was set.
+        id: u32,
+    },
+    /// How full the data directory is. Needs no grant.
+    Usage,
+    /// The certificates that TLS servers are checked against. Needs no grant.
+    TlsRoots,
+}
+
+/// A light of a controller, named by the message that sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum Light {
+    /// A note, 0 to 127.
+    Note(u8),
+    /// A controller, 0 to 127.
+    Control(u8),
 }
 
 /// What the mouse can do.
@@ -178,6 +243,24 @@ pub enum HostReply {
         /// What it complained about, cut at [`MAX_OUTPUT`].
         stderr: Vec<u8>,
     },
+    /// How full the data directory is.
+    Usage(DataUsage),
+    /// The certificates; a sealed memfd comes with this message, read from its beginning: each
+    /// certificate as DER, its length in front as a little-endian `u32`.
+    Roots,
+}
+
+/// How full a data directory is, and may become.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct DataUsage {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// Most bytes.
+    pub max_bytes: u64,
+    /// Files and directories in use.
+    pub used_files: u64,
+    /// Most files and directories.
+    pub max_files: u64,
 }
 
 /// Why a request was not carried out.

@@ -26,6 +26,8 @@ pub enum MonitorEvent {
     Hit { at: Time, mapping: Arc<str>, action: Arc<str> },
     /// A plugin answered a call.
     Answer { at: Time, plugin: PluginId, pid: i32, action: Arc<str>, outcome: String, failed: bool, micros: u64 },
+    /// A plugin emitted an event.
+    PluginEvent { at: Time, plugin: PluginId, name: Arc<str>, value: Arc<str> },
     /// The mode changed.
     Mode { at: Time, mode: Arc<str> },
     /// A worker's state changed.

@@ -59,6 +59,15 @@ impl Effects for Recorder {
     fn notify(&self, plugin: &PluginId, title: &str, body: &str) -> Result<(), HostRefusal> {
         self.note(format!("{plugin}: {title}: {body}"))
     }
+    fn emit(&self, plugin: &PluginId, event: &str, value: &str) -> Result<(), HostRefusal> {
+        self.note(format!("{plugin} emits {event}: {value}"))
+    }
+    fn set_mode(&self, plugin: &PluginId, name: &str) -> Result<(), HostRefusal> {
+        self.note(format!("{plugin} chooses {name}"))
+    }
+    fn output_of(&self, device: &str) -> Result<String, HostRefusal> {
+        Ok(format!("{device} out"))
+    }
 }
 
 /// The plugin `asking`, which asks for `asked` and is granted `granted`.

@@ -44,7 +44,7 @@ struct Turn {
 pub struct Answered {
     /// The reply.
     pub reply: HostReply,
-    /// The descriptor of [`HostReply::Connected`].
+    /// The descriptor of [`HostReply::Connected`] and [`HostReply::Roots`].
     pub descriptor: Option<OwnedFd>,
 }
 
@@ -101,8 +101,8 @@ impl HostClient {
         let descriptor = descriptors.pop();
         Ok(match answer.result {
             // a process with all its descriptors in use gets the message without it
-            Ok(HostReply::Connected) if descriptor.is_none() => {
-                Err(failed("the connection's descriptor found no room: too many are open"))
+            Ok(HostReply::Connected | HostReply::Roots) if descriptor.is_none() => {
+                Err(failed("the answer's descriptor found no room: too many are open"))
             }
             Ok(_) if cut => Err(failed("the answer was cut")),
             Ok(reply) => Ok(Answered { reply, descriptor }),

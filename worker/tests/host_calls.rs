@@ -199,6 +199,92 @@ fn what_cannot_be_asked_is_refused_without_asking() {
 }
 
 #[test]
+fn events_lights_modes_and_timers_are_asked_for_as_the_plugin_says_and_what_comes_back_arrives() {
+    let handle = r#"
+    char buffer[128];
+    midimon_usage usage;
+    int32_t fd = -1;
+    ssize_t count;
+    memset(&usage, 0, sizeof usage);
+    usage.struct_size = sizeof usage;
+    if (!MIDIMON_HAS(host, tls_roots) || host->emit(host, text("scene"), text("Live"))) return 1;
+    if (host->set_light(host, text("pad"), 16, MIDIMON_LIGHT_NOTE, 127, 5)) return 2;
+    if (host->set_light(host, text("pad"), 1, MIDIMON_LIGHT_CONTROL, 0, 0)) return 3;
+    if (host->set_mode(host, text("Live"))) return 4;
+    if (host->after(host, 7, 10, text("poll"), text("{}"))) return 5;
+    if (host->every(host, 8, 1000, text("poll"), text(""))) return 6;
+    if (host->cancel(host, 7)) return 7;
+    if (host->usage(host, &usage)) return 8;
+    if (host->tls_roots(host, &fd)) return 9;
+    count = read(fd, buffer, 4);
+    close(fd);
+    snprintf(buffer, sizeof buffer, "%d %d %d %d %d", (int)count, (int)usage.used_bytes, (int)usage.max_bytes,
+        (int)usage.used_files, (int)usage.max_files);
+    host->answer(host, text(buffer));"#;
+    let mut worker = ready("services", "#include <unistd.h>", handle);
+    let light = |channel, light, value| HostCall::SetLight { device: "pad".into(), channel, light, value };
+    let timer = |id, ms, every, params: &str| HostCall::TimerSet {
+        id,
+        ms,
+        every,
+        action: "poll".into(),
+        params: params.into(),
+    };
+    let usage = DataUsage { used_bytes: 1, max_bytes: 2, used_files: 3, max_files: 4 };
+    let expected = [
+        (HostCall::Emit { event: "scene".into(), value: "Live".into() }, HostReply::Done),
+        (light(16, Light::Note(127), 5), HostReply::Done),
+        (light(1, Light::Control(0), 0), HostReply::Done),
+        (HostCall::SetMode("Live".into()), HostReply::Done),
+        (timer(7, 10, false, "{}"), HostReply::Done),
+        (timer(8, 1000, true, ""), HostReply::Done),
+        (HostCall::TimerCancel { id: 7 }, HostReply::Done),
+        (HostCall::Usage, HostReply::Usage(usage)),
+    ];
+    for (call, reply) in expected {
+        let request = requested(&mut worker);
+        assert_eq!(request.call, call);
+        answer(&worker, request.id, Ok(reply), None);
+    }
+    let request = requested(&mut worker);
+    assert_eq!(request.call, HostCall::TlsRoots);
+    let roots = sealed_memfd(b"\0\0\0\0");
+    answer(&worker, request.id, Ok(HostReply::Roots), Some(&roots));
+    assert_eq!(outcome(&mut worker), said("4 1 2 3 4"));
+}
+
+#[test]
+fn services_that_make_no_sense_are_refused_without_asking() {
+    let handle = r#"
+    static char large[4097];
+    midimon_str str;
+    midimon_usage usage;
+    int32_t bad = 0;
+    memset(large, 'x', sizeof large);
+    str.data = large; str.len = 65;
+    bad += host->emit(host, str, text("")) == MIDIMON_E_INVALID;
+    str.len = 1025;
+    bad += host->emit(host, text("e"), str) == MIDIMON_E_INVALID;
+    bad += host->emit(host, text("\xff"), text("")) == MIDIMON_E_INVALID;
+    bad += host->set_light(host, text("pad"), -1, MIDIMON_LIGHT_NOTE, 1, 1) == MIDIMON_E_INVALID;
+    bad += host->set_light(host, text("pad"), 1, 99, 1, 1) == MIDIMON_E_INVALID;
+    bad += host->set_light(host, text("pad"), 1, MIDIMON_LIGHT_NOTE, 256, 1) == MIDIMON_E_INVALID;
+    bad += host->set_light(host, text("pad"), 1, MIDIMON_LIGHT_CONTROL, 1, 256) == MIDIMON_E_INVALID;
+    bad += host->set_mode(host, str) == MIDIMON_E_INVALID;
+    str.len = 257;
+    bad += host->after(host, 1, 10, str, text("")) == MIDIMON_E_INVALID;
+    str.len = 4097;
+    bad += host->every(host, 1, 10, text("a"), str) == MIDIMON_E_INVALID;
+    bad += host->usage(host, NULL) == MIDIMON_E_INVALID;
+    usage.struct_size = sizeof usage - 1;
+    bad += host->usage(host, &usage) == MIDIMON_E_INVALID;
+    bad += host->tls_roots(host, NULL) == MIDIMON_E_INVALID;
+    return bad == 13 ? MIDIMON_OK : 100 + bad;"#;
+    let mut worker = ready("no_sense", "", handle);
+    assert_eq!(outcome(&mut worker), Outcome::Ok);
+}
+
+#[test]
 fn threads_take_turns_and_each_gets_its_own_answer_and_words() {
     let globals = r#"#include <pthread.h>
 static int wrong;

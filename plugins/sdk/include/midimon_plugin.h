@@ -107,6 +107,27 @@ typedef struct midimon_output {
     midimon_buffer err;
 } midimon_output;
 
+/** How full the data directory is. Set the first field before `usage`. */
+typedef struct midimon_usage {
+    /** sizeof(midimon_usage) as the plugin was built. */
+    uint32_t struct_size;
+    uint32_t reserved;
+    /** Bytes in use. */
+    uint64_t used_bytes;
+    /** Most bytes. */
+    uint64_t max_bytes;
+    /** Files and directories in use. */
+    uint64_t used_files;
+    /** Most files and directories. */
+    uint64_t max_files;
+} midimon_usage;
+
+/** A light of a controller, named by the message that sets it: `set_light`. */
+enum {
+    MIDIMON_LIGHT_NOTE = 1,   /**< a note */
+    MIDIMON_LIGHT_CONTROL = 2 /**< a controller */
+};
+
 /** What `mouse` does. */
 enum {
     MIDIMON_MOUSE_MOVE = 1,   /**< x pixels to the right, y down; -32768 to 32767 */
@@ -150,7 +171,9 @@ enum {
     MIDIMON_TRIGGER_PITCH_BEND = 4,       /**< the pitch wheel moved */
     MIDIMON_TRIGGER_CHANNEL_PRESSURE = 5, /**< pressure on the whole channel */
     MIDIMON_TRIGGER_POLY_PRESSURE = 6,    /**< pressure on one note */
-    MIDIMON_TRIGGER_PROGRAM_CHANGE = 7    /**< a program was chosen */
+    MIDIMON_TRIGGER_PROGRAM_CHANGE = 7,   /**< a program was chosen */
+    MIDIMON_TRIGGER_TIMER = 8,            /**< a timer of the plugin's own */
+    MIDIMON_TRIGGER_PLUGIN_EVENT = 9      /**< an event that a plugin emitted */
 };
 
 /**
@@ -192,7 +215,7 @@ struct midimon_host {
 
     /*
      * What follows asks the supervisor for something outside the sandbox. Each needs
-     * its grant, is checked when it is asked for, and is written to the plugin's
+     * its grant (unless it says that it needs none), is checked when it is asked for, and is written to the plugin's
      * audit log. From any thread; requests of several threads take turns, one at a
      * time. They return MIDIMON_OK or a MIDIMON_E_*. A request counts as part of the
      * call it is made in: the call's deadline (5 s by default) goes on.
@@ -265,6 +288,56 @@ struct midimon_host {
      * body of at most 1024. Needs no grant; about one a second.
      */
     int32_t (*notify)(const midimon_host *host, midimon_str title, midimon_str body);
+
+    /*
+     * The next version of midimon ended its table here: a plugin that is to run on that
+     * too asks MIDIMON_HAS first.
+     */
+
+    /**
+     * Emits an event, which mappings can wait for: a name of at most 64 bytes without
+     * control characters, a value of at most 1024. Needs no grant; about 100 a second.
+     */
+    int32_t (*emit)(const midimon_host *host, midimon_str event, midimon_str value);
+
+    /**
+     * Sets a light of a device, named by its alias in the configuration: value or colour
+     * 0 (off) to 127, on channel 1 to 16. `light` is a MIDIMON_LIGHT_*, `number` the note
+     * or controller, 0 to 127. The latest value wins; 250 a second are sent at most. Lights
+     * that are on are switched off when the plugin's process ends. Grant `midi:PORT` for
+     * the device's output, by the name the configuration has for the device.
+     */
+    int32_t (*set_light)(const midimon_host *host, midimon_str device, int32_t channel, int32_t light,
+                         int32_t number, int32_t value);
+
+    /** Makes a mode the active one. Grant `mode`. */
+    int32_t (*set_mode)(const midimon_host *host, midimon_str name);
+
+    /**
+     * Calls handle once, `ms` from now (10 to 86400000): with this action (at most 256
+     * bytes), these parameters (a JSON object of at most 4096 bytes; empty is none) and
+     * the trigger MIDIMON_TRIGGER_TIMER. `id` is the plugin's choice; one that is in use
+     * is set anew. A plugin has 32 timers at most. They end with its process: set them
+     * again in init. Needs no grant.
+     */
+    int32_t (*after)(const midimon_host *host, uint32_t id, uint32_t ms, midimon_str action, midimon_str params_json);
+
+    /** The same every `ms`. A call that is due while an earlier one has not been answered is left out. */
+    int32_t (*every)(const midimon_host *host, uint32_t id, uint32_t ms, midimon_str action, midimon_str params_json);
+
+    /** Stops a timer; one that is not there is no error. */
+    int32_t (*cancel)(const midimon_host *host, uint32_t id);
+
+    /** How full the data directory is. Set `struct_size` first. Needs no grant. */
+    int32_t (*usage)(const midimon_host *host, midimon_usage *usage);
+
+    /**
+     * The certificates that TLS servers are checked against: the system's, or Mozilla's
+     * where it has none. On success `*descriptor` is a file that the plugin owns: read it
+     * from its beginning, then close it. Each certificate is DER with its length in front,
+     * four bytes, the lowest first. Needs no grant.
+     */
+    int32_t (*tls_roots)(const midimon_host *host, int32_t *descriptor);
 };
 
 /** What a plugin says it is. Filled in by describe; the texts must stay valid until shutdown returns. */

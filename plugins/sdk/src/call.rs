@@ -17,6 +17,10 @@ pub enum Trigger {
     ChannelPressure,
     PolyPressure,
     ProgramChange,
+    /// A timer of the plugin's own.
+    Timer,
+    /// An event that a plugin emitted.
+    PluginEvent,
     /// Something this version of the SDK has no name for.
     Other,
 }
@@ -32,6 +36,8 @@ impl Trigger {
             5 => Self::ChannelPressure,
             6 => Self::PolyPressure,
             7 => Self::ProgramChange,
+            8 => Self::Timer,
+            9 => Self::PluginEvent,
             _ => Self::Other,
         }
     }

@@ -40,12 +40,14 @@ mod export;
 pub mod ffi;
 mod host;
 mod request;
+mod services;
 
 pub use call::{Context, Params, Trigger};
 #[doc(hidden)]
 pub use export::Table;
 pub use host::{Host, Level};
 pub use request::{HostError, Mouse, Ran, Refusal, System};
+pub use services::{Light, Usage};
 
 use std::fmt::Display;
 

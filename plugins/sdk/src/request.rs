@@ -32,6 +32,10 @@ pub struct HostError {
 }
 
 impl HostError {
+    pub(crate) const fn new(kind: Refusal, message: String) -> Self {
+        Self { kind, message }
+    }
+
     /// What kind of reason.
     #[must_use]
     pub const fn kind(&self) -> Refusal {
@@ -252,17 +256,21 @@ impl Host {
 
     /// Whether the table goes as far as the last of these functions: they came together.
     fn check(&self) -> Result<(), HostError> {
-        let needed = offset_of!(ffi::Host, notify) + size_of::<usize>();
+        self.reaches(offset_of!(ffi::Host, notify))
+    }
+
+    /// Whether the table has the function at this offset.
+    pub(crate) fn reaches(&self, offset: usize) -> Result<(), HostError> {
         // SAFETY: every table begins with its size.
         let size = unsafe { (*self.table()).struct_size };
-        if size as usize >= needed {
+        if size as usize >= offset + size_of::<usize>() {
             return Ok(());
         }
         let message = "this midimon is too old: it cannot do that for plugins".to_owned();
-        Err(HostError { kind: Refusal::Unsupported, message })
+        Err(HostError::new(Refusal::Unsupported, message))
     }
 
-    fn result(&self, code: i32) -> Result<(), HostError> {
+    pub(crate) fn result(&self, code: i32) -> Result<(), HostError> {
         let kind = match code {
             ffi::OK => return Ok(()),
             ffi::E_NOT_GRANTED => Refusal::NotGranted,

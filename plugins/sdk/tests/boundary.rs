@@ -3,7 +3,8 @@
 #![allow(clippy::undocumented_unsafe_blocks)] // the test keeps the promises of the header by playing both sides
 
 use midimon_plugin::{
-    Context, Error, Host, Level, Metadata, Mouse, Outcome, Params, Plugin, System, Table, Trigger, ffi,
+    Context, Error, Host, HostError, Level, Light, Metadata, Mouse, Outcome, Params, Plugin, System, Table, Trigger,
+    ffi,
 };
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -54,6 +55,7 @@ impl Plugin for Probe {
             ))),
             "where" => Ok(Outcome::answer(format!("{:?}", self.host.and_then(|host| host.data_dir())))),
             "ask" => Ok(Outcome::answer(self.host.map_or(String::new(), ask))),
+            "services" => Ok(Outcome::answer(self.host.map_or(String::new(), services))),
             "panic" => panic!("call {}", self.calls),
             "quiet" if context.trigger == Trigger::Manual => Ok(Outcome::ok()),
             _ => Err(Error::unknown_action(action)),
@@ -83,6 +85,24 @@ fn ask(host: Host) -> String {
     said.push(format!("{:?}", host.system(System::BrightnessDown)));
     said.push(format!("{:?}", host.system(System::Mute).map_err(|error| error.kind())));
     said.push(format!("{:?}", host.notify("t", "b")));
+    said.join("; ")
+}
+
+fn services(host: Host) -> String {
+    let kind = |result: Result<(), HostError>| format!("{:?}", result.map_err(|error| error.kind()));
+    let second = Duration::from_secs(1);
+    let said = [
+        kind(host.emit("scene", "Live")),
+        kind(host.emit("", "")),
+        kind(host.set_light("pad", 1, Light::Control(20), 127)),
+        kind(host.set_light("pad", 1, Light::Note(20), 127)),
+        kind(host.set_mode("Live")),
+        kind(host.after(7, Duration::from_millis(1500), "poll", "{}")),
+        kind(host.every(7, second, "poll", "{}")),
+        kind(host.cancel(7)),
+        format!("{:?}", host.usage().map_err(|error| error.kind())),
+        format!("{:?}", host.tls_roots().map_err(|error| error.kind())),
+    ];
     said.join("; ")
 }
 
@@ -169,6 +189,36 @@ unsafe extern "C" fn notify(_: *const ffi::Host, _: ffi::Str, _: ffi::Str) -> i3
     ffi::OK
 }
 
+unsafe extern "C" fn emit(_: *const ffi::Host, event: ffi::Str, value: ffi::Str) -> i32 {
+    if unsafe { (event.get(), value.get()) } == ("scene", "Live") { ffi::OK } else { ffi::E_INVALID }
+}
+unsafe extern "C" fn set_light(_: *const ffi::Host, device: ffi::Str, channel: i32, kind: i32, n: i32, v: i32) -> i32 {
+    let is_it = unsafe { device.get() } == "pad" && (channel, kind, n, v) == (1, ffi::LIGHT_CONTROL, 20, 127);
+    if is_it { ffi::OK } else { ffi::E_FAILED }
+}
+unsafe extern "C" fn after(_: *const ffi::Host, id: u32, ms: u32, action: ffi::Str, params: ffi::Str) -> i32 {
+    let is_it = (id, ms) == (7, 1500) && unsafe { (action.get(), params.get()) } == ("poll", "{}");
+    if is_it { ffi::OK } else { ffi::E_FAILED }
+}
+unsafe extern "C" fn every(_: *const ffi::Host, _: u32, _: u32, _: ffi::Str, _: ffi::Str) -> i32 {
+    ffi::E_TOO_MANY
+}
+unsafe extern "C" fn cancel(_: *const ffi::Host, id: u32) -> i32 {
+    if id == 7 { ffi::OK } else { ffi::E_FAILED }
+}
+unsafe extern "C" fn usage(_: *const ffi::Host, usage: *mut ffi::Usage) -> i32 {
+    let usage = unsafe { &mut *usage };
+    assert_eq!(usage.struct_size as usize, size_of::<ffi::Usage>());
+    (usage.used_bytes, usage.max_bytes, usage.used_files, usage.max_files) = (1, 2, 3, 4);
+    ffi::OK
+}
+unsafe extern "C" fn tls_roots(_: *const ffi::Host, descriptor: *mut i32) -> i32 {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    (&ours).write_all(&[3, 0, 0, 0, b'd', b'e', b'r']).unwrap();
+    unsafe { *descriptor = theirs.into_raw_fd() };
+    ffi::OK
+}
+
 static HOST: ffi::Host = ffi::Host {
     struct_size: size_of::<ffi::Host>() as u32,
     abi_version: ffi::ABI_VERSION,
@@ -187,8 +237,18 @@ static HOST: ffi::Host = ffi::Host {
     mouse,
     system_control,
     notify,
+    emit,
+    set_light,
+    set_mode: text_alone,
+    after,
+    every,
+    cancel,
+    usage,
+    tls_roots,
 };
 
+/// As the next one had it: nothing after `notify` may be read.
+static OLDER_HOST: ffi::Host = ffi::Host { struct_size: std::mem::offset_of!(ffi::Host, emit) as u32, ..HOST };
 /// As midimon 0.1.0 had it: nothing after `fail` may be read.
 static OLD_HOST: ffi::Host = ffi::Host { struct_size: std::mem::offset_of!(ffi::Host, refusal) as u32, ..HOST };
 
@@ -255,6 +315,28 @@ fn requests_go_through_the_table_and_their_refusals_come_back_as_errors() {
     assert_eq!(call(state, "ask"), ffi::OK);
     let expected = r#"hello; HostError { kind: NotGranted, message: "not here" }; Ok(()); Ok(4); Err(TooMany); 3 tool a b c 0; Err(TimedOut); Ok(()); Ok(()); Err(Failed); Ok(())"#;
     assert_eq!(said().answer.as_deref(), Some(expected));
+    unsafe { (TABLE.shutdown)(state) };
+}
+
+#[test]
+fn services_go_through_the_table_and_older_midimons_have_none_of_them() {
+    let state = start();
+    assert_eq!(call(state, "services"), ffi::OK);
+    let usage = "Ok(Usage { used_bytes: 1, max_bytes: 2, used_files: 3, max_files: 4 })";
+    let expected = format!(
+        "Ok(()); Err(Invalid); Ok(()); Err(Failed); Err(TimedOut); Ok(()); Err(TooMany); Ok(()); {usage}; Ok([[100, 101, 114]])"
+    );
+    assert_eq!(said().answer, Some(expected));
+    unsafe { (TABLE.shutdown)(state) };
+    for host in [&OLDER_HOST, &OLD_HOST] {
+        let state = start_on(host);
+        assert_eq!(call(state, "services"), ffi::OK);
+        assert_eq!(said().answer, Some(["Err(Unsupported)"; 10].join("; ")));
+        unsafe { (TABLE.shutdown)(state) };
+    }
+    let state = start_on(&OLDER_HOST);
+    assert_eq!(call(state, "ask"), ffi::OK);
+    assert!(said().answer.unwrap().starts_with("hello; "), "what it has works");
     unsafe { (TABLE.shutdown)(state) };
 }
 

@@ -1,6 +1,6 @@
 //! The Rust and the C side of the interface are the same, byte for byte.
 
-use midimon_plugin::ffi::{self, Buffer, Bytes, Call, Context, Host, Metadata, Output, Parameter, Plugin, Str};
+use midimon_plugin::ffi::{self, Buffer, Bytes, Call, Context, Host, Metadata, Output, Parameter, Plugin, Str, Usage};
 use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::process::Command;
@@ -34,12 +34,21 @@ fn every_field_lies_where_the_header_has_it() {
                 type_text,
                 mouse,
                 system_control,
-                notify
+                notify,
+                emit,
+                set_light,
+                set_mode,
+                after,
+                every,
+                cancel,
+                usage,
+                tls_roots
             }
         ),
         layout!("midimon_bytes", Bytes { data, len }),
         layout!("midimon_buffer", Buffer { data, capacity, len }),
         layout!("midimon_output", Output { struct_size, exit_code, out, err }),
+        layout!("midimon_usage", Usage { struct_size, reserved, used_bytes, max_bytes, used_files, max_files }),
         layout!("midimon_metadata", Metadata { struct_size, reserved, name, version, description }),
         layout!(
             "midimon_context",
@@ -79,6 +88,8 @@ fn every_field_lies_where_the_header_has_it() {
         ("MOUSE_LEFT", ffi::MOUSE_LEFT),
         ("MOUSE_MIDDLE", ffi::MOUSE_MIDDLE),
         ("MOUSE_RIGHT", ffi::MOUSE_RIGHT),
+        ("LIGHT_NOTE", ffi::LIGHT_NOTE),
+        ("LIGHT_CONTROL", ffi::LIGHT_CONTROL),
     ] {
         writeln!(source, "SAME(MIDIMON_{name}, {value});").unwrap();
     }

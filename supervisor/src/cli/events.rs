@@ -62,7 +62,7 @@ fn event_time(event: &MonitorEvent) -> Time {
     use MonitorEvent::*;
     match event {
         Midi { at, .. } | System { at, .. } | Hit { at, .. } | Answer { at, .. } => *at,
-        Mode { at, .. } | Worker { at, .. } | Device { at, .. } | Note { at, .. } => *at,
+        PluginEvent { at, .. } | Mode { at, .. } | Worker { at, .. } | Device { at, .. } | Note { at, .. } => *at,
     }
 }
 
@@ -84,6 +84,10 @@ fn describe(event: &MonitorEvent, look: &Look) -> String {
             let (action, outcome, took) = (safe_text(action), safe_text(outcome), micros(*took));
             format!("{mark} {plugin} (pid {pid}) {action}: {failed}{outcome}  {took}")
         }
+        MonitorEvent::PluginEvent { plugin, name, value, .. } => {
+            let value = if value.is_empty() { String::new() } else { format!(" = {}", shown_value(value)) };
+            format!("{plugin} event {}{value}", safe_text(name))
+        }
         MonitorEvent::Mode { mode, .. } => format!("mode {}", safe_text(mode)),
         MonitorEvent::Worker { plugin, state, detail, .. } => {
             let detail = if detail.is_empty() { String::new() } else { format!(": {}", safe_text(detail)) };
@@ -96,6 +100,14 @@ fn describe(event: &MonitorEvent, look: &Look) -> String {
         }
         MonitorEvent::Note { text, .. } => look.paint(Colour::Notice, &safe_text(text)),
     }
+}
+
+/// What an event says, in a line.
+fn shown_value(value: &str) -> String {
+    const SHOWN: usize = 80;
+    let cut = value.chars().take(SHOWN).collect::<String>();
+    let more = if cut.len() < value.len() { " …" } else { "" };
+    format!("{}{more}", safe_text(&cut))
 }
 
 /// A message in the specification's words; middle C (60) is C4, as MIDIMon names it.
@@ -153,6 +165,20 @@ mod tests {
             micros: 85,
         };
         assert_eq!(describe(&answer, &PLAIN), "← echo (pid 42) play: fine\\u{a}\\u{1b}[1Aforged  85µs");
+    }
+
+    #[test]
+    fn an_event_of_a_plugin_is_one_line_whatever_it_says() {
+        let event = |event: &str, value: &str| MonitorEvent::PluginEvent {
+            at: Time::default(),
+            plugin: "obs".parse().unwrap(),
+            name: event.into(),
+            value: value.into(),
+        };
+        assert_eq!(describe(&event("scene", "Live"), &PLAIN), "obs event scene = Live");
+        assert_eq!(describe(&event("ready", ""), &PLAIN), "obs event ready");
+        let long = describe(&event("a\u{1b}[2J", &"x\n".repeat(500)), &PLAIN);
+        assert!(!long.contains(['\n', '\u{1b}']) && long.ends_with(" …") && long.len() < 500, "{long}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::safe_text::{safe_lines, safe_text};
 use super::sandbox_view;
 use super::table::{Cell, Side, Table};
 use super::units::{bytes, micros, seconds};
+use crate::workers::broker::allowance::ServiceCounts;
 use crate::workers::quota::{Allowed, usage_text};
 use crate::workers::status::{DropCounts, Origin, PluginKind, WorkerState, WorkerStatus};
 use midimon_shared::limits::{InstanceMode, RestartPolicy};
@@ -201,6 +202,7 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
     let mut rows = named("granted", &worker.grants);
     rows.extend(named("asked for only", &worker.not_granted));
     rows.push(("requests", format!("{} allowed, {} refused", worker.requests.allowed, worker.requests.refused)));
+    rows.extend(services(&worker.services));
     section("what it may do", rows);
 
     let calls = &worker.calls;
@@ -257,6 +259,19 @@ pub fn inspect(worker: &WorkerStatus, look: &Look) -> String {
         worker.log_tail.iter().for_each(|line| text.push_str(&format!("  {}\n", safe_lines(line))));
     }
     text
+}
+
+/// What it emitted, lit and was called by, where there is any of it.
+fn services(counts: &ServiceCounts) -> Vec<(&'static str, String)> {
+    let ServiceCounts { events, events_refused, modes, lights, lights_replaced, .. } = *counts;
+    let ServiceCounts { timers, timer_calls, timer_calls_left_out, .. } = *counts;
+    let rows = [
+        ("events", events + events_refused, format!("{events} emitted, {events_refused} refused")),
+        ("mode changes", modes, modes.to_string()),
+        ("lights", lights + lights_replaced, format!("{lights} sent, {lights_replaced} replaced by a newer value")),
+        ("timers", timers + timer_calls, format!("{timers} set, {timer_calls} calls, {timer_calls_left_out} left out")),
+    ];
+    rows.into_iter().filter(|(_, any, _)| *any > 0).map(|(name, _, text)| (name, text)).collect()
 }
 
 const fn kind(kind: PluginKind) -> &'static str {
@@ -346,6 +361,7 @@ pub(super) mod tests {
             grants: Vec::new(),
             not_granted: Vec::new(),
             requests: RequestCounts::default(),
+            services: ServiceCounts::default(),
             log_tail: Vec::new(),
         }
     }
@@ -417,6 +433,7 @@ crashy: log: 9600 lines dropped, written too fast
         worker.grants = vec!["network:example.org:443".into()];
         worker.not_granted = vec!["midi:evil \x1b[2J".into()];
         worker.requests = RequestCounts { allowed: 7, refused: 2 };
+        worker.services = ServiceCounts { events: 3, events_refused: 1, timers: 2, ..ServiceCounts::default() };
         worker.log_tail = vec!["hello".into(), "evil \x1b]0;title\x07".into()];
         let text = inspect(&worker, &Look::plain(80));
         for line in [
@@ -433,6 +450,8 @@ crashy: log: 9600 lines dropped, written too fast
             "  granted          network:example.org:443",
             "  asked for only   midi:evil \\u{1b}[2J",
             "  requests         7 allowed, 2 refused",
+            "  events           3 emitted, 1 refused",
+            "  timers           2 set, 0 calls, 0 left out",
             "  fuel             100000000",
             "  queue_depth      32",
             "  hello",

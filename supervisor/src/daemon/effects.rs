@@ -1,7 +1,8 @@
 //! What plugins may have done: the broker's permitted requests, carried out by the daemon's own executor.
 
-use super::router;
+use super::router::{self, Router};
 use crate::action::Executor;
+use crate::clock;
 use crate::mapping::parse_keystroke;
 use crate::mapping::types::{Effect, Shell};
 use crate::midi::output::OutMessage;
@@ -23,12 +24,13 @@ const NOTIFY_LIMIT: Duration = Duration::from_secs(5);
 /// See the module.
 pub(super) struct PluginEffects {
     executor: Arc<Executor>,
+    router: Arc<Router>,
     monitor: Arc<Monitor>,
 }
 
 impl PluginEffects {
-    pub(super) const fn new(executor: Arc<Executor>, monitor: Arc<Monitor>) -> Self {
-        Self { executor, monitor }
+    pub(super) const fn new(executor: Arc<Executor>, router: Arc<Router>, monitor: Arc<Monitor>) -> Self {
+        Self { executor, router, monitor }
     }
 
     fn submit(&self, effect: &Effect) -> Result<(), HostRefusal> {
@@ -47,7 +49,7 @@ impl std::fmt::Debug for PluginEffects {
     }
 }
 
-fn refuse(kind: RefusalKind, message: impl Into<String>) -> Result<(), HostRefusal> {
+fn refuse<T>(kind: RefusalKind, message: impl Into<String>) -> Result<T, HostRefusal> {
     Err(HostRefusal { kind, message: message.into() })
 }
 
@@ -103,6 +105,41 @@ impl Effects for PluginEffects {
         let argv = [program, "--app-name=midimon", "--", &title, &plain(&body)].map(str::to_owned).into();
         self.submit(&Effect::Shell(Shell { argv, timeout: NOTIFY_LIMIT }))
     }
+
+    fn emit(&self, plugin: &PluginId, event: &str, value: &str) -> Result<(), HostRefusal> {
+        self.router.plugin_event(clock::now(), plugin, event, value);
+        Ok(())
+    }
+
+    fn set_mode(&self, plugin: &PluginId, name: &str) -> Result<(), HostRefusal> {
+        match self.router.set_mode(clock::now(), name) {
+            Ok(()) => {
+                tracing::info!("{plugin} chose the mode {}", safe(name));
+                Ok(())
+            }
+            Err(modes) => {
+                refuse(RefusalKind::Failed, format!("no mode '{}'; there are: {}", safe(name), modes.join(", ")))
+            }
+        }
+    }
+
+    fn output_of(&self, device: &str) -> Result<String, HostRefusal> {
+        let (_, compiled) = self.router.mode();
+        let found = compiled.device_index(device).and_then(|index| compiled.devices.get(usize::from(index)));
+        let shown = safe(device);
+        match found.map(|found| found.name.as_deref()) {
+            Some(Some(name)) => Ok(name.to_owned()),
+            Some(None) => {
+                let words =
+                    format!("the device '{shown}' is every input: one that has lights needs a `match` of its own");
+                refuse(RefusalKind::Failed, words)
+            }
+            None => {
+                let devices: Vec<&str> = compiled.devices.iter().map(|device| &*device.alias).collect();
+                refuse(RefusalKind::Failed, format!("no device '{shown}'; there are: {}", devices.join(", ")))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +152,9 @@ mod tests {
     fn effects() -> PluginEffects {
         let outputs = Outputs::new(&Err(SeqError::Missing), Pace::USB, Arc::new(drop));
         let executor = Executor::new(outputs, KeyboardChoice::X11, Arc::new(drop)).unwrap();
-        PluginEffects::new(Arc::new(executor), Arc::default())
+        let (executor, monitor) = (Arc::new(executor), Arc::<Monitor>::default());
+        let router = Router::new(executor.clone(), monitor.clone(), std::sync::mpsc::channel().0);
+        PluginEffects::new(executor, Arc::new(router), monitor)
     }
 
     #[test]

@@ -153,6 +153,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
     let outputs = Outputs::new(&hotplug, Pace::USB, note.clone());
     let executor = Executor::new(outputs, KeyboardChoice::from_env(), note).map_err(DaemonError::Thread)?;
     let executor = Arc::new(executor);
+    let router = Arc::new(Router::new(executor.clone(), monitor.clone(), notices.clone()));
     let manager = Arc::new(PluginManager::new(ManagerOptions {
         programs: None,
         plugins: None,
@@ -164,11 +165,10 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         state: Some(home.state_dir()),
         report_only: options.report_only.clone(),
         cgroups: true,
-        effects: Some(Arc::new(PluginEffects::new(executor.clone(), monitor.clone()))),
+        effects: Some(Arc::new(PluginEffects::new(executor.clone(), router.clone(), monitor.clone()))),
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));
-    let router = Arc::new(Router::new(executor.clone(), monitor.clone(), notices.clone()));
     let plugins = {
         let manager = manager.clone();
         PluginSync::start(move || manager.sync()).map_err(DaemonError::Thread)?

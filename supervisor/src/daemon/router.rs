@@ -234,6 +234,25 @@ impl Router {
         }
     }
 
+    /// Takes an event that a plugin emitted.
+    pub fn plugin_event(&self, now: Time, plugin: &PluginId, event: &str, value: &str) {
+        if self.monitor.is_watched() {
+            let (plugin, name, value) = (plugin.clone(), event.into(), value.into());
+            self.monitor.publish(MonitorEvent::PluginEvent { at: now, plugin, name, value });
+        }
+    }
+
+    /// Makes the mode of this name the active one.
+    ///
+    /// # Errors
+    /// There is none; the names of those there are.
+    pub fn set_mode(&self, now: Time, name: &str) -> Result<(), Vec<Arc<str>>> {
+        let (_, compiled) = self.mode();
+        let mode = compiled.mode_index(name).ok_or_else(|| compiled.modes.clone())?;
+        self.step(now, Input::SetMode(mode));
+        Ok(())
+    }
+
     /// Remembers a source under its index, and which configured device it is.
     fn add_source(&self, device: &DeviceRef) {
         let mut core = self.core();

@@ -1,7 +1,9 @@
 //! The actions one worker has been told, by number.
 
+use super::broker::timers::Place;
 use super::ring::Route;
 use midimon_shared::BindingId;
+use midimon_shared::host::MAX_TIMERS;
 use midimon_shared::limits::{MAX_BINDINGS, MAX_PARAMS, MAX_PART};
 use midimon_shared::protocol::{Bind, Command};
 use std::sync::Arc;
@@ -41,6 +43,16 @@ enum Owner {
     Config,
     /// By hand; the number says how recently.
     Manual(u64),
+    /// A timer's.
+    Timer(Place),
+}
+
+impl Owner {
+    /// Whether another may use the number for the same action. A worker that has started since was
+    /// not told nobody's; a timer's goes with the timer.
+    const fn can_be_shared(self) -> bool {
+        !matches!(self, Self::Nobody | Self::Timer(_))
+    }
 }
 
 #[derive(Debug)]
@@ -76,7 +88,7 @@ impl BindingTable {
             .slots
             .iter()
             .enumerate()
-            .filter(|(_, slot)| slot.owner != Owner::Nobody) // a worker that started since was not told
+            .filter(|(_, slot)| slot.owner.can_be_shared())
             .map(|(index, slot)| (slot.spec.clone(), index))
             .collect();
         let mut news = Vec::new();
@@ -106,7 +118,7 @@ impl BindingTable {
         check_one(spec)?;
         self.uses += 1;
         let owner = Owner::Manual(self.uses);
-        if let Some(index) = self.slots.iter().position(|slot| slot.owner != Owner::Nobody && slot.spec == *spec) {
+        if let Some(index) = self.slots.iter().position(|slot| slot.owner.can_be_shared() && slot.spec == *spec) {
             if self.slots[index].owner != Owner::Config {
                 self.slots[index].owner = owner;
             }
@@ -124,6 +136,44 @@ impl BindingTable {
             return Ok((binding_id(index), true));
         }
         Ok((binding_id(self.put(spec.clone(), owner)), true))
+    }
+
+    /// A binding for a timer's calls, and whether the worker has to be told.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn timer(&mut self, place: Place, spec: &BindSpec) -> Result<(BindingId, bool), BindError> {
+        check_one(spec)?;
+        let Some(index) = self.of_timer(place) else {
+            return Ok((binding_id(self.put(spec.clone(), Owner::Timer(place))), true));
+        };
+        let is_new = self.slots[index].spec != *spec;
+        if is_new {
+            self.slots[index].spec = spec.clone();
+        }
+        Ok((binding_id(index), is_new))
+    }
+
+    fn of_timer(&self, place: Place) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.owner == Owner::Timer(place))
+    }
+
+    /// The number of a timer's binding, where it has one.
+    #[must_use]
+    pub fn timers_number(&self, place: Place) -> Option<BindingId> {
+        self.of_timer(place).map(binding_id)
+    }
+
+    /// Whether a number is a timer's.
+    #[must_use]
+    pub fn is_timers(&self, binding: BindingId) -> bool {
+        matches!(self.slots.get(binding.0 as usize), Some(Slot { owner: Owner::Timer(_), .. }))
+    }
+
+    /// The worker has ended, and with it its timers: their numbers are free.
+    pub fn forget_timers(&mut self) {
+        let timers = self.slots.iter_mut().filter(|slot| matches!(slot.owner, Owner::Timer(_)));
+        timers.for_each(|slot| slot.owner = Owner::Nobody);
     }
 
     fn put(&mut self, spec: BindSpec, owner: Owner) -> usize {
@@ -196,7 +246,7 @@ fn binding_id(index: usize) -> BindingId {
 /// One is too large or they are too many.
 pub fn check(specs: &[BindSpec]) -> Result<(), BindError> {
     specs.iter().try_for_each(check_one)?;
-    if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL { Err(BindError::TooMany) } else { Ok(()) }
+    if specs.len() > MAX_BINDINGS as usize - MAX_MANUAL - MAX_TIMERS { Err(BindError::TooMany) } else { Ok(()) }
 }
 
 fn check_one(spec: &BindSpec) -> Result<(), BindError> {
@@ -269,6 +319,22 @@ mod tests {
         assert_eq!(&*table.action(BindingId(0)), "config");
         let (_, told) = table.manual(&spec("manual 999")).unwrap();
         assert!(!told, "the most recent are still known");
+    }
+
+    #[test]
+    fn a_timer_keeps_its_number_shares_it_with_nobody_and_gives_it_back_with_its_worker() {
+        let mut table = BindingTable::default();
+        assert_eq!(table.timer(3, &spec("poll")).unwrap(), (BindingId(0), true));
+        assert_eq!(table.timer(3, &spec("poll")).unwrap(), (BindingId(0), false), "told once");
+        assert_eq!(table.timer(4, &spec("poll")).unwrap(), (BindingId(1), true));
+        assert_eq!(table.timer(3, &spec("other")).unwrap(), (BindingId(0), true));
+        let (ids, _) = table.configure(&[spec("other")]).unwrap();
+        assert_eq!((ids, table.manual(&spec("poll")).unwrap()), (vec![BindingId(2)], (BindingId(3), true)));
+        assert!(table.is_timers(BindingId(1)) && !table.is_timers(BindingId(2)));
+        assert_eq!((table.timers_number(4), table.timers_number(5)), (Some(BindingId(1)), None));
+        table.forget_timers();
+        assert!(table.is_gone(BindingId(0)) && table.is_gone(BindingId(1)) && !table.is_gone(BindingId(2)));
+        assert_eq!(table.timers_number(4), None);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! slow party can hold it.
 
 use super::bindings::{BindError, BindSpec, BindingTable};
-use super::ring::{Answered, CallEnd, Ring, Route, WrongAnswer};
+use super::broker::timers::{Calls, Place};
+use super::ring::{Answered, CallEnd, DropReason, Ring, Route, WrongAnswer};
 use super::status::{CallCounts, LatencySummary};
 use super::waker::Waker;
 use crate::clock::Time;
@@ -177,6 +178,23 @@ impl Lane {
         Ok(())
     }
 
+    /// Makes a timer's call. Its place has no other without an answer, see [`Calls`].
+    pub(super) fn timer(&self, place: Place, spec: &BindSpec, stamp: TriggerStamp, now: Time) -> Result<(), BindError> {
+        let mut inner = self.lock();
+        let (binding, is_new) = inner.bindings.timer(place, spec)?;
+        if is_new {
+            inner.tell_bindings(&[binding]);
+        }
+        if let Some(route) = inner.bindings.route(binding) {
+            let running = inner.running;
+            inner.ring.accept(now, route, stamp, running, None);
+        }
+        let flushed = inner.flush(now);
+        drop(inner);
+        self.waker.written(flushed);
+        Ok(())
+    }
+
     /// Takes the names behind indices; a living worker is told of them.
     pub fn set_names(&self, names: NameTables, now: Time) {
         let mut inner = self.lock();
@@ -267,6 +285,10 @@ impl Lane {
         let mut inner = self.lock();
         inner.channel = None;
         inner.ring.crashed(timed_out);
+        let Inner { ring, bindings, .. } = &mut *inner;
+        // its timers were the process's own
+        ring.forget(DropReason::NotRunning, |binding| bindings.is_timers(binding));
+        bindings.forget_timers();
     }
 
     /// No worker will follow: what waits is dropped, and so is what comes.
@@ -363,6 +385,17 @@ impl Lane {
             p99_us: at(0.99),
             max_us: if inner.latency.is_empty() { 0 } else { inner.latency.max() },
         }
+    }
+}
+
+impl Calls for Lane {
+    fn any(&self) -> bool {
+        self.has_calls()
+    }
+
+    fn of(&self, place: Place) -> bool {
+        let inner = self.lock();
+        inner.bindings.timers_number(place).is_some_and(|binding| inner.ring.has_call_of(binding))
     }
 }
 

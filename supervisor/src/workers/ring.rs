@@ -297,12 +297,17 @@ impl Ring {
 
     /// Drops unwritten calls of bindings that are gone.
     pub fn forget_bindings(&mut self, is_gone: impl Fn(BindingId) -> bool) {
+        self.forget(DropReason::ConfigChanged, is_gone);
+    }
+
+    /// Drops unwritten calls of some bindings, for a reason.
+    pub fn forget(&mut self, reason: DropReason, is_gone: impl Fn(BindingId) -> bool) {
         let mut index = self.written;
         while let Some(call) = self.calls.get(index) {
             if is_gone(call.route.binding)
                 && let Some(call) = self.calls.remove(index)
             {
-                self.drop_call(call, DropReason::ConfigChanged);
+                self.drop_call(call, reason);
             } else {
                 index += 1;
             }
@@ -317,6 +322,12 @@ impl Ring {
         let call = self.calls.front()?;
         let given = call.route.timeout.unwrap_or(default);
         Some((call.written?.max(self.last_answer) + given, given, call))
+    }
+
+    /// Whether a call of this binding is without an answer.
+    #[must_use]
+    pub fn has_call_of(&self, binding: BindingId) -> bool {
+        self.calls.iter().any(|call| call.route.binding == binding)
     }
 
     /// Whether no call is without an answer.

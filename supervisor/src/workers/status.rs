@@ -1,6 +1,6 @@
 //! What can be said about a worker, for people and programs.
 
-use super::broker::allowance::RequestCounts;
+use super::broker::allowance::{RequestCounts, ServiceCounts};
 use midimon_shared::sandbox::{LayerReport, SandboxLevel};
 use midimon_shared::{Limits, PluginId};
 use serde::{Deserialize, Serialize};
@@ -197,6 +197,9 @@ pub struct WorkerStatus {
     /// What became of its requests to the supervisor.
     #[serde(default)]
     pub requests: RequestCounts,
+    /// What came of its events, lights and timers.
+    #[serde(default)]
+    pub services: ServiceCounts,
     /// Its last log lines, newest last.
     pub log_tail: Vec<String>,
 }

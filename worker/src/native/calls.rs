@@ -23,7 +23,7 @@ thread_local! {
 ///
 /// # Safety
 /// As [`table`].
-unsafe fn ask(
+pub(super) unsafe fn ask(
     host: *const Host,
     call: Result<HostCall, HostRefusal>,
     take: impl FnOnce(Answered) -> Result<(), HostRefusal>,
@@ -52,12 +52,12 @@ const fn number(kind: RefusalKind) -> i32 {
     }
 }
 
-fn invalid(message: impl Into<String>) -> HostRefusal {
+pub(super) fn invalid(message: impl Into<String>) -> HostRefusal {
     HostRefusal { kind: RefusalKind::Invalid, message: message.into() }
 }
 
 /// A plugin's text, never cut: one that is too long or not UTF-8 is refused.
-fn whole(what: &str, text: Str, max: usize) -> Result<String, HostRefusal> {
+pub(super) fn whole(what: &str, text: Str, max: usize) -> Result<String, HostRefusal> {
     let bytes = whole_bytes(what, Bytes { data: text.data, len: text.len }, max)?;
     String::from_utf8(bytes).map_err(|_| invalid(format!("the {what} is not UTF-8")))
 }
@@ -92,11 +92,11 @@ const fn longest_for_0(timeout_ms: u32) -> u32 {
     if timeout_ms == 0 { MAX_WAIT_MS } else { timeout_ms }
 }
 
-fn done(_: Answered) -> Result<(), HostRefusal> {
+pub(super) fn done(_: Answered) -> Result<(), HostRefusal> {
     Ok(())
 }
 
-fn out_of_turn() -> HostRefusal {
+pub(super) fn out_of_turn() -> HostRefusal {
     HostRefusal { kind: RefusalKind::Failed, message: "midimon answered something else".into() }
 }
 

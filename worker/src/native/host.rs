@@ -1,6 +1,6 @@
 //! What the worker does for a native plugin: the functions behind `midimon_host`.
 
-use super::{MAX_TEXT, calls, copy};
+use super::{MAX_TEXT, calls, copy, services};
 use crate::host::HostClient;
 use crate::log::{self, Level};
 use midimon_shared::abi::{ABI_VERSION, Host, MAX_LOG, Str};
@@ -55,6 +55,14 @@ impl HostTable {
             mouse: calls::mouse,
             system_control: calls::system_control,
             notify: calls::notify,
+            emit: services::emit,
+            set_light: services::set_light,
+            set_mode: services::set_mode,
+            after: services::after,
+            every: services::every,
+            cancel: services::cancel,
+            usage: services::usage,
+            tls_roots: services::tls_roots,
         };
         Box::new(Self {
             table,

@@ -5,6 +5,7 @@ mod calls;
 mod elf;
 mod host;
 mod library;
+mod services;
 
 use crate::host::HostClient;
 use crate::log::bounded;

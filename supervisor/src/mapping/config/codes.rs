@@ -71,7 +71,7 @@ codes! {
     NoRelease = "MM0208": "Only notes are released. A knob, wheel, pedal or program change has no release an action could \
         run on."
     BadGrant = "MM0209": "A grant is `kind` or `kind:target`: filesystem, network:HOST:PORT, midi:PORT NAME, \
-        subprocess:PROGRAM, input, system-control, audio."
+        subprocess:PROGRAM, input, system-control, audio, mode."
     TooLong = "MM0210": "Written out, with every repetition, a mapping may have 10,000 steps, and a configuration 1,000,000."
     NoEffect = "MM0211": "The setting is understood, but changes nothing in this version of midimon, or where it stands."
     DoesNothing = "MM0212": "Written out, the action of this mapping has no step that does anything."

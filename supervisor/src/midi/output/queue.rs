@@ -111,8 +111,9 @@ impl Sounding {
     pub fn sent(&mut self, message: ChannelMessage) {
         let notes = &mut self.0[usize::from(message.channel().wire())];
         match message {
-            ChannelMessage::NoteOn { note, .. } => *notes |= 1 << note.get(),
-            ChannelMessage::NoteOff { note, .. } => *notes &= !(1 << note.get()),
+            ChannelMessage::NoteOn { note, velocity, .. } if velocity.get() > 0 => *notes |= 1 << note.get(),
+            // of velocity 0: how a light is switched off
+            ChannelMessage::NoteOn { note, .. } | ChannelMessage::NoteOff { note, .. } => *notes &= !(1 << note.get()),
             // all sound off, all notes off
             ChannelMessage::ControlChange { controller, .. } if matches!(controller.get(), 120 | 123) => *notes = 0,
             _ => {}

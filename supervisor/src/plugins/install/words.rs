@@ -32,6 +32,7 @@ pub const fn label(kind: CapabilityKind) -> &'static str {
         CapabilityKind::Input => "Keyboard",
         CapabilityKind::SystemControl => "System",
         CapabilityKind::Audio => "Sound",
+        CapabilityKind::Mode => "Mode",
     }
 }
 
@@ -51,6 +52,7 @@ pub fn sentence(capability: &Capability) -> String {
         }
         CapabilityKind::SystemControl => "change volume and brightness, control media players".to_owned(),
         CapabilityKind::Audio => "play sounds".to_owned(),
+        CapabilityKind::Mode => "change the mode, and with it what every pad does".to_owned(),
     }
 }
 
@@ -70,7 +72,7 @@ pub const fn sentence_for_ask(kind: CapabilityKind) -> &'static str {
 #[must_use]
 pub fn risk(capability: &Capability) -> Risk {
     match capability.kind {
-        CapabilityKind::Filesystem | CapabilityKind::Audio | CapabilityKind::Midi => Risk::Low,
+        CapabilityKind::Filesystem | CapabilityKind::Audio | CapabilityKind::Midi | CapabilityKind::Mode => Risk::Low,
         CapabilityKind::SystemControl => Risk::Medium,
         CapabilityKind::Subprocess | CapabilityKind::Input => Risk::High,
         CapabilityKind::Network => match reach(capability.target.as_deref().unwrap_or_default()) {
@@ -155,7 +157,7 @@ mod tests {
         for medium in ["network:example.org:443", "network:93.184.216.34:80", "system-control"] {
             assert_eq!(risk(&of(medium)), Risk::Medium, "{medium}");
         }
-        for low in ["filesystem", "midi:Synth", "audio"] {
+        for low in ["filesystem", "midi:Synth", "audio", "mode"] {
             assert_eq!(risk(&of(low)), Risk::Low, "{low}");
         }
     }

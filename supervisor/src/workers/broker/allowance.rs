@@ -20,6 +20,12 @@ pub const STROKES: (u32, u32) = (100, 100);
 pub const CHARACTERS: (u32, u32) = (250, 1_024);
 /// Notifications.
 pub const NOTICES: (u32, u32) = (1, 3);
+/// Events: faster than anybody follows, slow enough that a plugin whose event calls itself is no load.
+pub const EVENTS: (u32, u32) = (100, 100);
+/// Changes of the mode.
+pub const MODES: (u32, u32) = (10, 20);
+/// Questions that take work to answer: how full the data directory is, and the certificates.
+pub const QUESTIONS: (u32, u32) = (5, 20);
 
 /// What became of a plugin's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +46,27 @@ impl RequestCounts {
     }
 }
 
+/// What a plugin's events, lights and timers came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCounts {
+    /// Events emitted.
+    pub events: u64,
+    /// Events that were too many, or made no sense.
+    pub events_refused: u64,
+    /// Changes of the mode it made.
+    pub modes: u64,
+    /// Messages sent for lights.
+    pub lights: u64,
+    /// Values of lights that gave way to a newer one before they were sent.
+    pub lights_replaced: u64,
+    /// Timers that are set.
+    pub timers: u64,
+    /// Calls that timers made.
+    pub timer_calls: u64,
+    /// Calls of timers left out since the one before had no answer, or nobody came in time.
+    pub timer_calls_left_out: u64,
+}
+
 /// One plugin's, kept from process to process.
 #[derive(Clone, Debug)]
 pub struct Allowance {
@@ -50,6 +77,9 @@ pub struct Allowance {
     strokes: TokenBucket,
     characters: TokenBucket,
     notices: TokenBucket,
+    events: TokenBucket,
+    modes: TokenBucket,
+    questions: TokenBucket,
 }
 
 impl Default for Allowance {
@@ -63,6 +93,9 @@ impl Default for Allowance {
             strokes: bucket(STROKES),
             characters: bucket(CHARACTERS),
             notices: bucket(NOTICES),
+            events: bucket(EVENTS),
+            modes: bucket(MODES),
+            questions: bucket(QUESTIONS),
         }
     }
 }
@@ -91,8 +124,15 @@ impl Allowance {
                 return if fits { Ok(()) } else { Err(too_many("characters", CHARACTERS)) };
             }
             Permit::Notify { .. } => (&mut self.notices, "notifications", NOTICES),
-            // as many as requests of all kinds
-            Permit::DatagramSend { .. } | Permit::DatagramReceive { .. } => return Ok(()),
+            Permit::Emit { .. } => (&mut self.events, "events", EVENTS),
+            Permit::Mode(_) => (&mut self.modes, "changes of the mode", MODES),
+            Permit::Usage | Permit::Roots => (&mut self.questions, "questions of this kind", QUESTIONS),
+            // as many as requests of all kinds; lights and timers have limits of their own
+            Permit::DatagramSend { .. }
+            | Permit::DatagramReceive { .. }
+            | Permit::Light { .. }
+            | Permit::TimerSet(_)
+            | Permit::TimerCancel(_) => return Ok(()),
         };
         if bucket.take(now) { Ok(()) } else { Err(too_many(what, limit)) }
     }
@@ -122,6 +162,10 @@ mod tests {
             (Permit::Notify { title: String::new(), body: String::new() }, NOTICES),
             (Permit::Keystroke("a".into()), STROKES),
             (Permit::Text("a".into()), CHARACTERS),
+            (Permit::Emit { event: "e".into(), value: String::new() }, EVENTS),
+            (Permit::Mode("m".into()), MODES),
+            (Permit::Usage, QUESTIONS),
+            (Permit::Roots, QUESTIONS),
             (Permit::Run { program: "p".into(), arguments: vec![], wait: std::time::Duration::ZERO }, PROGRAMS),
         ];
         for (permit, (rate, burst)) in cases {

@@ -1,10 +1,13 @@
 //! The requests of one plugin: whose turn it is, and what is out. Pure but for the
 //! session's descriptor.
 
-use super::allowance::{Allowance, RequestCounts};
+use super::allowance::{Allowance, RequestCounts, ServiceCounts};
 use super::effects::Effects;
 use super::held::Held;
+use super::lights::Lights;
+use super::permit::OutputOf;
 use super::session::Session;
+use super::timers::Timers;
 use super::{MidiMessage, Permit, Subject, describe, permit, refusal};
 use crate::clock::Time;
 use crate::plugins::Grants;
@@ -21,6 +24,11 @@ pub const HOLD: Duration = Duration::from_millis(20);
 pub struct Desk {
     allowance: Allowance,
     counts: RequestCounts,
+    services: ServiceCounts,
+    /// When it wants to be called.
+    pub timers: Timers,
+    /// The lights it sets.
+    pub lights: Lights,
     process: Option<AtDesk>,
 }
 
@@ -66,7 +74,8 @@ impl Desk {
         if let Some(session) = process.session {
             session.end();
         }
-        for (port, message) in process.held.release() {
+        self.timers.clear();
+        for (port, message) in process.held.release().into_iter().chain(self.lights.release()) {
             // a queue that is full has room for note-offs; else it is the output's own loss
             let _ = effects.map(|effects| effects.send_midi(&port, &message));
         }
@@ -77,7 +86,7 @@ impl Desk {
     }
 
     /// Takes a request, checked against each of these grants.
-    pub fn take(&mut self, now: Time, grants: &[&Grants], request: HostRequest) -> Taken {
+    pub fn take(&mut self, now: Time, grants: &[&Grants], request: HostRequest, output_of: OutputOf<'_>) -> Taken {
         let Some(process) = &mut self.process else { return Taken::Nothing };
         if process.out.is_some() {
             return Taken::Violation("a request while another one is out");
@@ -88,7 +97,7 @@ impl Desk {
         process.last = request.id;
         process.out = Some((request.id, describe(&request.call)));
         let checked = self.allowance.ask(now).and_then(|()| {
-            let permits = grants.iter().map(|grants| permit(grants, request.call.clone()));
+            let permits = grants.iter().map(|grants| permit(grants, request.call.clone(), output_of));
             let none = || Err(refusal(RefusalKind::NotGranted, "nothing is granted"));
             let permit = permits.reduce(Result::and).unwrap_or_else(none)?;
             self.allowance.spend(now, &permit).map(|()| permit)
@@ -118,6 +127,12 @@ impl Desk {
     pub fn answered(&mut self, refused: Option<RefusalKind>) -> Option<(u32, Subject)> {
         let out = self.process.as_mut()?.out.take()?;
         self.counts.count(refused);
+        match (out.1.what, refused) {
+            ("emit", None) => self.services.events += 1,
+            ("emit", Some(_)) => self.services.events_refused += 1,
+            ("set-mode", None) => self.services.modes += 1,
+            _ => {}
+        }
         Some(out)
     }
 
@@ -131,16 +146,26 @@ impl Desk {
         process.held_back.take().map(|(_, refusal)| refusal)
     }
 
-    /// When [`Self::due`] has one.
+    /// When [`Self::due`] or the lights have something.
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
-        self.process.as_ref()?.held_back.as_ref().map(|(at, _)| *at)
+        let held_back = self.process.as_ref()?.held_back.as_ref().map(|(at, _)| *at);
+        held_back.into_iter().chain(self.lights.next()).min()
     }
 
     /// What became of all requests.
     #[must_use]
     pub const fn counts(&self) -> RequestCounts {
         self.counts
+    }
+
+    /// What came of its events, lights and timers.
+    #[must_use]
+    pub fn services(&self) -> ServiceCounts {
+        let (lights, lights_replaced) = self.lights.counts();
+        let (timer_calls, timer_calls_left_out) = self.timers.calls();
+        let timers = self.timers.count();
+        ServiceCounts { lights, lights_replaced, timers, timer_calls, timer_calls_left_out, ..self.services }
     }
 }
 

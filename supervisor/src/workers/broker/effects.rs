@@ -44,4 +44,22 @@ pub trait Effects: Debug + Send + Sync {
     /// # Errors
     /// Too many wait already.
     fn notify(&self, plugin: &PluginId, title: &str, body: &str) -> Result<(), HostRefusal>;
+
+    /// Lets mappings have an event of a plugin's. The texts are a stranger's.
+    ///
+    /// # Errors
+    /// It cannot be taken in.
+    fn emit(&self, plugin: &PluginId, event: &str, value: &str) -> Result<(), HostRefusal>;
+
+    /// Makes the mode of this name the active one.
+    ///
+    /// # Errors
+    /// There is no such mode.
+    fn set_mode(&self, plugin: &PluginId, name: &str) -> Result<(), HostRefusal>;
+
+    /// The name of a device's output, by the device's alias.
+    ///
+    /// # Errors
+    /// There is no such device, or it has no output of its own.
+    fn output_of(&self, device: &str) -> Result<String, HostRefusal>;
 }

@@ -15,21 +15,28 @@ pub mod effects;
 pub(crate) mod endpoint;
 mod held;
 mod jobs;
+pub mod lights;
 mod midi;
 mod permit;
 mod program;
+mod roots;
 mod session;
+pub mod timers;
 mod wait;
 
+use super::quota::Allowed;
+use super::spec::PluginSpec;
+use crate::plugins::data_dir::DataDirs;
 use effects::Effects;
 use jobs::Jobs;
 pub use midi::MidiMessage;
 use midimon_shared::PluginId;
-use midimon_shared::host::{HostRefusal, HostReply, RefusalKind};
+use midimon_shared::host::{DataUsage, HostRefusal, HostReply, RefusalKind};
 pub use permit::{Permit, Subject, describe, permit};
+use roots::Roots;
 pub use session::Session;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What came of a request.
@@ -37,7 +44,7 @@ use std::sync::Arc;
 pub struct Outcome {
     /// The reply, or why not.
     pub result: Result<HostReply, HostRefusal>,
-    /// The connection of [`HostReply::Connected`].
+    /// What comes with [`HostReply::Connected`] and [`HostReply::Roots`].
     pub descriptor: Option<OwnedFd>,
 }
 
@@ -57,6 +64,7 @@ pub(crate) fn refusal(kind: RefusalKind, message: impl Into<String>) -> HostRefu
 pub struct Broker {
     effects: Option<Arc<dyn Effects>>,
     jobs: Jobs,
+    roots: Roots,
     /// Where no program is run from: plugins can write there.
     data: Arc<PathBuf>,
 }
@@ -65,7 +73,7 @@ impl Broker {
     /// With these effects, or refusing what needs them; `data` is where plugins' data lies.
     #[must_use]
     pub fn new(effects: Option<Arc<dyn Effects>>, data: PathBuf) -> Self {
-        Self { effects, jobs: Jobs::default(), data: Arc::new(data) }
+        Self { effects, jobs: Jobs::default(), roots: Roots::default(), data: Arc::new(data) }
     }
 
     /// What has effects, where there are any.
@@ -78,11 +86,12 @@ impl Broker {
     /// rest calls `done` later, from another thread. Never waits itself.
     pub fn perform(
         &self,
-        plugin: &PluginId,
+        spec: &PluginSpec,
         permit: Permit,
         session: &Arc<Session>,
         done: impl FnOnce(Outcome) + Send + 'static,
     ) -> Option<Outcome> {
+        let plugin = &spec.id;
         let session = session.clone();
         let job: Box<dyn FnOnce() -> Outcome + Send> = match permit {
             Permit::Connect { endpoint, wait } => {
@@ -107,6 +116,22 @@ impl Broker {
                     program::run(&program, &arguments, wait, &session, &data).into()
                 })
             }
+            Permit::Usage => {
+                let (data, plugin) = (self.data.clone(), plugin.clone());
+                // without a directory it can keep nothing
+                let allowed = spec.data_dir.is_some().then(|| Allowed::from(&spec.limits));
+                Box::new(move || {
+                    let usage = allowed.map_or(Ok(DataUsage::default()), |most| usage(&data, &plugin, most));
+                    usage.map(HostReply::Usage).into()
+                })
+            }
+            Permit::Roots => {
+                let roots = self.roots.clone();
+                Box::new(move || match roots.descriptor() {
+                    Ok(descriptor) => Outcome { result: Ok(HostReply::Roots), descriptor: Some(descriptor) },
+                    Err(refusal) => Err(refusal).into(),
+                })
+            }
             effect => return Some(self.effect(plugin, effect).into()),
         };
         match self.jobs.start(move || done(job())) {
@@ -116,9 +141,7 @@ impl Broker {
     }
 
     fn effect(&self, plugin: &PluginId, permit: Permit) -> Result<HostReply, HostRefusal> {
-        let Some(effects) = &self.effects else {
-            return Err(refusal(RefusalKind::Failed, "it is not offered here: this program has plugins, no effects"));
-        };
+        let effects = self.effects().ok_or_else(no_effects)?;
         match permit {
             Permit::MidiSend { port, message } => effects.send_midi(&port, &message)?,
             Permit::Keystroke(keys) => effects.keystroke(&keys)?,
@@ -126,11 +149,37 @@ impl Broker {
             Permit::Mouse(mouse) => effects.mouse(mouse)?,
             Permit::System(control) => effects.system(control)?,
             Permit::Notify { title, body } => effects.notify(plugin, &title, &body)?,
+            Permit::Emit { event, value } => effects.emit(plugin, &event, &value)?,
+            Permit::Mode(name) => effects.set_mode(plugin, &name)?,
             Permit::Connect { .. }
             | Permit::DatagramSend { .. }
             | Permit::DatagramReceive { .. }
-            | Permit::Run { .. } => return Err(refusal(RefusalKind::Failed, "it is no effect")),
+            | Permit::Run { .. }
+            | Permit::Light { .. }
+            | Permit::TimerSet(_)
+            | Permit::TimerCancel(_)
+            | Permit::Usage
+            | Permit::Roots => return Err(refusal(RefusalKind::Failed, "it is no effect")),
         }
         Ok(HostReply::Done)
     }
+
+    /// The output of a device, by the device's alias.
+    ///
+    /// # Errors
+    /// There is no such device, or it has no output of its own.
+    pub fn output_of(&self, device: &str) -> Result<String, HostRefusal> {
+        self.effects().ok_or_else(no_effects)?.output_of(device)
+    }
+}
+
+fn no_effects() -> HostRefusal {
+    refusal(RefusalKind::Failed, "it is not offered here: this program has plugins, no effects")
+}
+
+fn usage(data: &Path, plugin: &PluginId, most: Allowed) -> Result<DataUsage, HostRefusal> {
+    let usage = DataDirs::open(data).and_then(|dirs| dirs.usage(plugin));
+    let usage = usage.map_err(|error| refusal(RefusalKind::Failed, error.to_string()))?;
+    let (used_bytes, used_files) = (usage.bytes, usage.files);
+    Ok(DataUsage { used_bytes, max_bytes: most.bytes, used_files, max_files: most.files })
 }

@@ -1,15 +1,21 @@
 //! From a request and the grants in force to a permit, or a refusal. Pure.
 
 use super::endpoint::{Endpoint, InvalidEndpoint, Transport};
+use super::lights::Lamp;
 use super::midi::MidiMessage;
 use super::refusal;
+use super::timers::{self, TimerOrder};
 use crate::plugins::Grants;
 use midimon_shared::capability::CapabilityKind;
 use midimon_shared::host::{
-    HostCall, HostRefusal, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_DATAGRAM, MAX_MIDI, MAX_TARGET, MAX_TEXT, MAX_TITLE,
-    MAX_WAIT_MS, Mouse, RefusalKind, SystemControl,
+    HostCall, HostRefusal, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_DATAGRAM, MAX_EVENT_NAME, MAX_EVENT_VALUE, MAX_MIDI,
+    MAX_TARGET, MAX_TEXT, MAX_TITLE, MAX_WAIT_MS, Mouse, RefusalKind, SystemControl,
 };
+use midimon_shared::{Channel, U7};
 use std::time::Duration;
+
+/// The output of a device, by the device's alias; the refusal is for devices that have none.
+pub type OutputOf<'o> = &'o dyn Fn(&str) -> Result<String, HostRefusal>;
 
 /// A request that was checked: nothing in it need be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +31,20 @@ pub enum Permit {
     Mouse(Mouse),
     System(SystemControl),
     Notify { title: String, body: String },
+    Emit { event: String, value: String },
+    Light { lamp: Lamp, value: U7 },
+    Mode(String),
+    TimerSet(TimerOrder),
+    TimerCancel(u32),
+    Usage,
+    Roots,
 }
 
 /// Whether this may be done.
 ///
 /// # Errors
 /// Why not, in words for the plugin's author.
-pub fn permit(grants: &Grants, call: HostCall) -> Result<Permit, HostRefusal> {
+pub fn permit(grants: &Grants, call: HostCall, output_of: OutputOf<'_>) -> Result<Permit, HostRefusal> {
     match call {
         HostCall::Connect { target, timeout_ms } => {
             let endpoint = endpoint(grants, &target, Transport::Tcp)?;
@@ -85,10 +98,40 @@ pub fn permit(grants: &Grants, call: HostCall) -> Result<Permit, HostRefusal> {
             at_most("the body", body.len(), MAX_TEXT)?;
             Ok(Permit::Notify { title, body })
         }
+        HostCall::Emit { event, value } => {
+            at_most("the event's name", event.len(), MAX_EVENT_NAME)?;
+            at_most("the event's value", value.len(), MAX_EVENT_VALUE)?;
+            // mappings could not name it
+            if event.trim().is_empty() || event.chars().any(char::is_control) {
+                return Err(invalid("the event's name is blank or has control characters"));
+            }
+            Ok(Permit::Emit { event, value })
+        }
+        HostCall::SetLight { device, channel, light, value } => {
+            at_most("the device's alias", device.len(), MAX_TARGET)?;
+            let port = output_of(&device)?;
+            named(grants, CapabilityKind::Midi, &port)?;
+            let channel =
+                Channel::new(channel).ok_or_else(|| invalid(format!("there is no channel {channel}: 1 to 16")))?;
+            let lamp = Lamp::new(port, channel, light).ok_or_else(|| invalid("lights are numbered from 0 to 127"))?;
+            let value = U7::new(value).ok_or_else(|| invalid("a light's value is 0 to 127"))?;
+            Ok(Permit::Light { lamp, value })
+        }
+        HostCall::SetMode(name) => {
+            any(grants, CapabilityKind::Mode)?;
+            at_most("the mode's name", name.len(), MAX_TARGET)?;
+            Ok(Permit::Mode(name))
+        }
+        HostCall::TimerSet { id, ms, every, action, params } => {
+            timers::order(id, ms, every, &action, &params).map(Permit::TimerSet)
+        }
+        HostCall::TimerCancel { id } => Ok(Permit::TimerCancel(id)),
+        HostCall::Usage => Ok(Permit::Usage),
+        HostCall::TlsRoots => Ok(Permit::Roots),
     }
 }
 
-fn invalid(message: impl Into<String>) -> HostRefusal {
+pub(super) fn invalid(message: impl Into<String>) -> HostRefusal {
     refusal(RefusalKind::Invalid, message)
 }
 
@@ -99,7 +142,7 @@ fn not_granted(capability: &str) -> HostRefusal {
     )
 }
 
-fn at_most(what: &str, length: usize, most: usize) -> Result<(), HostRefusal> {
+pub(super) fn at_most(what: &str, length: usize, most: usize) -> Result<(), HostRefusal> {
     if length <= most { Ok(()) } else { Err(invalid(format!("{what} has {length} bytes; {most} are the most"))) }
 }
 
@@ -188,6 +231,13 @@ pub fn describe(call: &HostCall) -> Subject {
             return Subject { what: "system", target: format!("{control:?}"), ..Subject::default() };
         }
         HostCall::Notify { title, body } => ("notify", title.as_str(), size(body.len())),
+        HostCall::Emit { event, value } => ("emit", event.as_str(), size(value.len())),
+        HostCall::SetLight { device, .. } => ("set-light", device.as_str(), 0),
+        HostCall::SetMode(name) => ("set-mode", name.as_str(), 0),
+        HostCall::TimerSet { action, params, .. } => ("timer-set", action.as_str(), size(params.len())),
+        HostCall::TimerCancel { .. } => ("timer-cancel", "", 0),
+        HostCall::Usage => ("usage", "", 0),
+        HostCall::TlsRoots => ("tls-roots", "", 0),
     };
     Subject { what, target: target.chars().take(MAX_TARGET).collect(), arguments, bytes }
 }

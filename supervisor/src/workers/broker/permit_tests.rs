@@ -1,8 +1,29 @@
 use super::*;
-use midimon_shared::host::MouseButton;
+use midimon_shared::host::{Light, MouseButton};
 
 fn grants(texts: &[&str]) -> Grants {
     Grants::parse(texts.iter().copied()).unwrap()
+}
+
+/// Every device but one has an output of the same name.
+fn permit(grants: &Grants, call: HostCall) -> Result<Permit, HostRefusal> {
+    let output_of = |device: &str| match device {
+        "none" => Err(refusal(RefusalKind::Invalid, "no output")),
+        device => Ok(device.to_owned()),
+    };
+    super::permit(grants, call, &output_of)
+}
+
+fn light(device: &str, channel: u8, light: Light, value: u8) -> HostCall {
+    HostCall::SetLight { device: device.into(), channel, light, value }
+}
+
+fn emit(event: &str, value: &str) -> HostCall {
+    HostCall::Emit { event: event.into(), value: value.into() }
+}
+
+fn timer(ms: u32, params: &str) -> HostCall {
+    HostCall::TimerSet { id: 1, ms, every: true, action: "a".into(), params: params.into() }
 }
 
 fn connect(target: &str) -> HostCall {
@@ -35,6 +56,13 @@ fn every_call() -> Vec<(Option<&'static str>, HostCall)> {
         (Some("input"), HostCall::Mouse(Mouse::Click(MouseButton::Left))),
         (Some("system-control"), HostCall::System(SystemControl::Mute)),
         (None, HostCall::Notify { title: "t".into(), body: "b".into() }),
+        (None, emit("scene", "Live")),
+        (Some("midi:Synth"), light("Synth", 16, Light::Note(127), 127)),
+        (Some("mode"), HostCall::SetMode("Live".into())),
+        (None, timer(10, "")),
+        (None, HostCall::TimerCancel { id: 1 }),
+        (None, HostCall::Usage),
+        (None, HostCall::TlsRoots),
     ]
 }
 
@@ -95,7 +123,8 @@ fn ports_and_programs_are_those_granted_to_the_letter() {
 
 #[test]
 fn sizes_and_waits_over_the_limits_are_refused() {
-    let granted = grants(&["network:udp:a.example:1", "network:a.example:1", "midi:p", "subprocess:date", "input"]);
+    let granted =
+        grants(&["network:udp:a.example:1", "network:a.example:1", "midi:p", "subprocess:date", "input", "mode"]);
     let run = |arguments: Vec<String>| HostCall::Run { program: "date".into(), arguments, timeout_ms: 1 };
     let send = |length| HostCall::DatagramSend { target: "a.example:1".into(), payload: vec![0; length] };
     let cases = [
@@ -113,10 +142,25 @@ fn sizes_and_waits_over_the_limits_are_refused() {
         HostCall::Notify { title: "x".repeat(MAX_TITLE + 1), body: String::new() },
         HostCall::Notify { title: String::new(), body: "x".repeat(MAX_TEXT + 1) },
         connect(&format!("{}:1", "a.".repeat(MAX_TARGET))),
+        emit("", ""),
+        emit(" ", ""),
+        emit("a\nb", ""),
+        emit(&"x".repeat(MAX_EVENT_NAME + 1), ""),
+        emit("e", &"x".repeat(MAX_EVENT_VALUE + 1)),
+        light("none", 1, Light::Note(1), 1),
+        light("p", 0, Light::Note(1), 1),
+        light("p", 17, Light::Note(1), 1),
+        light("p", 1, Light::Control(128), 1),
+        light("p", 1, Light::Note(1), 128),
+        light(&"x".repeat(MAX_TARGET + 1), 1, Light::Note(1), 1),
+        HostCall::SetMode("x".repeat(MAX_TARGET + 1)),
+        timer(9, ""),
+        timer(10, "[]"),
     ];
     for call in cases {
         assert_eq!(refused(&granted, call.clone()), RefusalKind::Invalid, "{call:?}");
     }
+    assert!(permit(&granted, emit(&"x".repeat(MAX_EVENT_NAME), &"\n".repeat(MAX_EVENT_VALUE))).is_ok());
     assert!(permit(&granted, send(MAX_DATAGRAM)).is_ok());
     assert!(permit(&granted, run(vec!["x".into(); MAX_ARGUMENTS])).is_ok());
 }

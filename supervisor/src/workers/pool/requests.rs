@@ -3,17 +3,19 @@
 use super::slot::Slot;
 use super::{Request, Shared};
 use crate::audit::AuditEvent;
-use crate::clock::Time;
+use crate::clock::{self, Time};
 use crate::sys::unread::unread;
 use crate::workers::broker::desk::Taken;
-use crate::workers::broker::{Outcome, Permit, Subject};
+use crate::workers::broker::{Outcome, Permit, Session, Subject};
 use crate::workers::lifecycle::State;
 use midimon_shared::codec::{self, PREFIX};
+use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::host::{HostAnswer, HostRefusal, HostReply, HostRequest, RefusalKind};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 impl Slot {
     /// Takes a request, and answers it at once where that needs no waiting.
@@ -32,24 +34,68 @@ impl Slot {
         // what the user has just taken away is gone before the worker is
         let grants: Vec<_> = [Some(&self.spec), self.next_spec.as_ref()].into_iter().flatten().collect();
         let grants: Vec<_> = grants.iter().map(|spec| &spec.grants).collect();
-        match self.desk.take(now, &grants, request) {
+        match self.desk.take(now, &grants, request, &|device| shared.broker.output_of(device)) {
             Taken::Nothing | Taken::HeldBack => {}
             Taken::Violation(what) => self.violation(what),
             Taken::Refused(refusal) => self.answer(shared, Err(refusal).into()),
-            Taken::Permitted(permit, session) => {
-                let sent = match &permit {
-                    Permit::MidiSend { port, message } => Some((port.clone(), message.clone())),
-                    _ => None,
-                };
-                let (token, requests) = (self.token(), shared.requests.clone());
-                let done = move |outcome| requests.send(Request::Performed { token, outcome });
-                if let Some(outcome) = shared.broker.perform(&self.spec.id, permit, &session, done) {
-                    if let Some((port, message)) = sent.filter(|_| outcome.result.is_ok()) {
-                        self.desk.sent(&port, &message);
-                    }
-                    self.answer(shared, outcome);
-                }
+            Taken::Permitted(permit, session) => self.permitted(shared, now, permit, &session),
+        }
+    }
+
+    fn permitted(&mut self, shared: &Shared, now: Time, permit: Permit, session: &Arc<Session>) {
+        let result = match permit {
+            Permit::TimerSet(order) => self.desk.timers.set(now, order),
+            Permit::TimerCancel(id) => {
+                self.desk.timers.cancel(id);
+                Ok(())
             }
+            Permit::Light { lamp, value } => self.desk.lights.set(now, lamp, value),
+            permit => return self.perform(shared, permit, session),
+        };
+        self.send_lights(shared, now);
+        self.answer(shared, result.map(|()| HostReply::Done).into());
+    }
+
+    /// Has what is permitted done by the broker.
+    fn perform(&mut self, shared: &Shared, permit: Permit, session: &Arc<Session>) {
+        let sent = match &permit {
+            Permit::MidiSend { port, message } => Some((port.clone(), message.clone())),
+            _ => None,
+        };
+        let (token, requests) = (self.token(), shared.requests.clone());
+        let done = move |outcome| requests.send(Request::Performed { token, outcome });
+        if let Some(outcome) = shared.broker.perform(&self.spec, permit, session, done) {
+            if let Some((port, message)) = sent.filter(|_| outcome.result.is_ok()) {
+                self.desk.sent(&port, &message);
+            }
+            self.answer(shared, outcome);
+        }
+    }
+
+    /// Sends the lights whose turn has come.
+    pub fn send_lights(&mut self, shared: &Shared, now: Time) {
+        let Some(effects) = shared.broker.effects() else { return };
+        for (port, message) in self.desk.lights.due(now) {
+            // an output that is full counts what it drops
+            let _ = effects.send_midi(&port, &message);
+        }
+    }
+
+    /// Whether timers are listened to: from its start on, until it is told to stop.
+    pub fn may_be_called(&self) -> bool {
+        matches!(self.life.state(), State::Ready { .. })
+    }
+
+    /// Makes the calls of timers whose time has come.
+    pub fn make_timer_calls(&mut self, now: Time) {
+        if !self.may_be_called() {
+            return;
+        }
+        for (place, spec) in self.desk.timers.due(now, &*self.lane) {
+            let (kind, unix_ms) = (TriggerKind::Timer, clock::unix_ms_at(now));
+            let stamp = TriggerStamp { kind, unix_ms, monotonic_ns: now.as_nanos(), ..TriggerStamp::default() };
+            // cannot fail: what a timer calls is far below the limits of a binding
+            let _ = self.lane.timer(place, &spec, stamp, now);
         }
     }
 

@@ -318,6 +318,8 @@ impl Slot {
         }
         self.resume_log(shared, now);
         self.answer_late(shared, now);
+        self.send_lights(shared, now);
+        self.make_timer_calls(now);
         let grace = self.grace();
         let Some(process) = &mut self.process else { return };
         let overdue = |since: Option<Time>, limit| since.is_some_and(|since: Time| now.since(since) >= limit);
@@ -363,6 +365,7 @@ impl Slot {
         [
             self.life.next_timer(),
             self.desk.next_timer(),
+            self.desk.timers.next().filter(|_| self.may_be_called()),
             process.and_then(|process| at(process.partial_since, FRAME_LIMIT)),
             process.and_then(|process| at(process.closed_since, CLOSED_LIMIT)),
             process.and_then(|process| at(process.denied.map(|(_, since)| since), DENIED_LIMIT)),
@@ -438,6 +441,7 @@ impl Slot {
             grants: self.spec.grants.iter().map(ToString::to_string).collect(),
             not_granted: self.spec.not_granted.iter().map(ToString::to_string).collect(),
             requests: self.desk.counts(),
+            services: self.desk.services(),
             log_tail: self.tail.lines().map(str::to_owned).collect(),
         }
     }
