@@ -34,7 +34,7 @@ help:
 	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI (ONLY="80 bed" for some of them)'
 	@echo 'make bench    the benchmarks (BENCH="--quick --only NAME" for some of them)'
 	@echo 'make lint     formatting and clippy, per feature set'
-	@echo 'make fuzz     every fuzz target for a minute'
+	@echo 'make fuzz     every fuzz target for a minute (FUZZ="600 package index" for ten minutes of some)'
 
 build:
 	@scripts/setup build
@@ -91,7 +91,7 @@ lint:
 
 fuzz:
 	@scripts/setup fuzz
-	for target in $$(cargo fuzz list); do cargo fuzz run --sanitizer none "$$target" -- -max_total_time=60; done
+	@scripts/fuzz $(or $(FUZZ),60)
 
 clean:
 	cargo clean

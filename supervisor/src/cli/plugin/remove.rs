@@ -83,7 +83,8 @@ impl Remove {
         let runs = workers(context)?.iter().any(|worker| worker.id == self.name && worker.origin == Origin::Dev);
         if runs || in_development(context, &self.name).is_some() {
             return Err(failed(format!(
-                "a plugin in [plugins] dir has the id '{0}' too, and its data is this plugin's: `--keep-data` removes                  the installed one only",
+                "a plugin in [plugins] dir has the id '{0}' too, and its data is this plugin's: `--keep-data` \
+                 removes the installed one only",
                 self.name
             )));
         }
