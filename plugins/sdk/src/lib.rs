@@ -30,26 +30,48 @@
 //! In `Cargo.toml`: `[lib] crate-type = ["cdylib"]`. Beside the library lies a
 //! `plugin.toml` that says what it is; `docs/plugins.md` has the whole way.
 //!
-//! The library talks to midimon through the C interface of
-//! `include/midimon_plugin.h`, so plugin and midimon need not be built with the
-//! same compiler. What a plugin prints goes to its log (`midimon logs ID`).
-//! A panic ends the call with an error, not the plugin.
+//! The same source builds both ways:
+//!
+//! | | `cargo build --release` | `cargo build --release --target wasm32-wasip2` |
+//! |---|---|---|
+//! | is | a native library, talking through `include/midimon_plugin.h` | a component of the world in `plugins/wit` |
+//! | `plugin.toml` | `kind = "native"` | `kind = "wasm"` |
+//! | a panic | ends the call with an error | ends the call and the instance; a new one is started |
+//! | threads | yes | no |
+//!
+//! What a plugin prints goes to its log (`midimon logs ID`). [`test`](mod@test) runs a plugin in
+//! a unit test, or as midimon does.
 
 mod call;
-mod export;
+#[cfg(target_family = "wasm")]
+pub mod component;
+mod connection;
+mod error;
 pub mod ffi;
 mod host;
-mod request;
-mod services;
+#[cfg(not(target_family = "wasm"))]
+mod native;
+mod params;
+#[cfg(not(target_family = "wasm"))]
+pub mod test;
 
-pub use call::{Context, Params, Trigger};
+#[cfg(target_family = "wasm")]
+extern crate self as midimon_plugin; // the generated bindings name the crate from the outside
+
+/// The side of midimon that this is built for. Both have the same functions.
+#[cfg(target_family = "wasm")]
+use component as backend;
+#[cfg(not(target_family = "wasm"))]
+use native as backend;
+
+pub use call::{Context, Trigger};
+pub use connection::Connection;
+pub use error::{Error, HostError, Refusal};
+pub use host::{Host, Level, Light, Mouse, Ran, System, Usage};
+#[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
-pub use export::Table;
-pub use host::{Host, Level};
-pub use request::{HostError, Mouse, Ran, Refusal, System};
-pub use services::{Light, Usage};
-
-use std::fmt::Display;
+pub use native::Table;
+pub use params::Params;
 
 /// A plugin. One value lives as long as the plugin's process, and gets its calls
 /// one at a time.
@@ -110,56 +132,33 @@ impl Outcome {
     }
 }
 
-/// Why a call, or the start of a plugin, failed. `?` makes one of every error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    code: i32,
-    message: String,
+/// Exports a plugin from this crate. Use it once. The same source builds as a native library
+/// (`cargo build --release`) and as a component (`cargo build --release --target wasm32-wasip2`).
+#[cfg(not(target_family = "wasm"))]
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:ty) => {
+        const _: () = {
+            /// Gives midimon the plugin's functions.
+            #[allow(unsafe_code)] // the one name midimon looks for
+            #[unsafe(no_mangle)]
+            extern "C" fn midimon_plugin_v1() -> *const $crate::ffi::Plugin {
+                &$crate::Table::<$plugin>::TABLE
+            }
+        };
+    };
 }
 
-impl Error {
-    /// The code of an error that has none of its own.
-    pub const GENERAL: i32 = 1;
-    /// The code of an action the plugin does not have.
-    pub const UNKNOWN_ACTION: i32 = 2;
-    /// The code of a panic.
-    pub const PANIC: i32 = -1;
-
-    /// An error in the plugin's own words.
-    #[must_use]
-    pub fn new(message: impl Display) -> Self {
-        Self { code: Self::GENERAL, message: message.to_string() }
-    }
-
-    /// There is no such action.
-    #[must_use]
-    pub fn unknown_action(action: &str) -> Self {
-        Self::new(format_args!("there is no action '{action}'")).with_code(Self::UNKNOWN_ACTION)
-    }
-
-    /// The same with another code; 0 would mean success and becomes [`Error::GENERAL`].
-    #[must_use]
-    pub const fn with_code(mut self, code: i32) -> Self {
-        self.code = if code == 0 { Self::GENERAL } else { code };
-        self
-    }
-
-    /// The code.
-    #[must_use]
-    pub const fn code(&self) -> i32 {
-        self.code
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-// As `anyhow` has it: without being an error itself, it can be made of every error.
-impl<E: std::error::Error> From<E> for Error {
-    fn from(error: E) -> Self {
-        Self::new(error)
-    }
+/// Exports a plugin from this crate. Use it once. The same source builds as a native library
+/// (`cargo build --release`) and as a component (`cargo build --release --target wasm32-wasip2`).
+#[cfg(target_family = "wasm")]
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:ty) => {
+        #[allow(unsafe_code)] // the names midimon looks for
+        const _: () = {
+            type Exported = $crate::component::Component<$plugin>;
+    $crate::component::bindings::export_component!(Exported with_types_in $crate::component::bindings);
+        };
+    };
 }

@@ -1,25 +1,12 @@
 //! Between the C interface and the trait. No panic leaves this file.
 
-use crate::{Context, Error, Host, Params, Plugin, ffi};
+use super::{Pairs, Raw, context_of, params_of};
+use crate::{Error, Host, Params, Plugin, ffi};
 use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Exports a plugin from this library. Use it once.
-#[macro_export]
-macro_rules! export_plugin {
-    ($plugin:ty) => {
-        const _: () = {
-            /// Gives midimon the plugin's functions.
-            #[allow(unsafe_code)] // the one name midimon looks for
-            #[unsafe(no_mangle)]
-            extern "C" fn midimon_plugin_v1() -> *const $crate::ffi::Plugin {
-                &$crate::Table::<$plugin>::TABLE
-            }
-        };
-    };
-}
 
 /// The table of functions of one plugin.
 #[doc(hidden)]
@@ -28,7 +15,7 @@ pub struct Table<P>(PhantomData<P>);
 /// What `state` points to.
 struct State<P> {
     plugin: P,
-    host: Host,
+    host: Raw,
 }
 
 impl<P: Plugin> Table<P> {
@@ -53,12 +40,12 @@ impl<P: Plugin> Table<P> {
 
     unsafe extern "C" fn init(host: *const ffi::Host, settings: ffi::Str, state: *mut *mut c_void) -> i32 {
         // SAFETY: the header promises a table that stays until shutdown returns, when the process ends.
-        let host = unsafe { Host::new(host) };
+        let host = unsafe { Raw::new(host) };
         // SAFETY: the header promises a text that is valid until this returns.
-        let settings = Params::settings(unsafe { settings.get() });
+        let settings = Params::new(Cow::Borrowed(unsafe { settings.get() }), Pairs::NONE);
         let started = guard(|| {
             let mut plugin = P::default();
-            plugin.init(host, &settings).map(|()| plugin)
+            plugin.init(Host { raw: host }, &settings).map(|()| plugin)
         });
         match started {
             Ok(plugin) => {
@@ -76,7 +63,7 @@ impl<P: Plugin> Table<P> {
         // SAFETY: the header promises a call with a context, valid until this returns.
         let (action, params, context) = unsafe {
             let call = &*call;
-            (call.action.get(), Params::of(call), Context::new(&*call.context))
+            (call.action.get(), params_of(call), context_of(&*call.context))
         };
         match guard(|| plugin.handle(action, &params, &context)) {
             Ok(outcome) => {
@@ -100,7 +87,7 @@ impl<P: Plugin> Table<P> {
     }
 }
 
-fn report(host: Host, error: &Error) -> i32 {
+fn report(host: Raw, error: &Error) -> i32 {
     host.fail(error.message());
     error.code()
 }

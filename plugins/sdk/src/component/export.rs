@@ -1,0 +1,94 @@
+//! Between the world's export and the trait.
+
+use super::bindings::exports::midimon::plugin::plugin::Guest;
+use super::bindings::midimon::plugin::types;
+use super::{Names, Pairs, Raw};
+use crate::{Context, Error, Host, Level, Metadata, Outcome, Params, Plugin, Trigger};
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
+/// What `export_plugin!` exports for a plugin.
+#[derive(Debug)]
+pub struct Component<P>(PhantomData<P>);
+
+thread_local! {
+    /// The one plugin of this instance, from `start` on. A component has one thread.
+    static PLUGIN: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+}
+
+impl<P: Plugin> Guest for Component<P> {
+    fn describe() -> types::Metadata {
+        let Metadata { name, version, description } = P::describe();
+        types::Metadata { name: name.into(), version: version.into(), description: description.into() }
+    }
+
+    fn start(settings: String) -> Result<(), types::Failure> {
+        // a panic ends the instance: its words would be lost with it
+        std::panic::set_hook(Box::new(|panic| Raw.log(Level::Error, &panic.to_string())));
+        let mut plugin = P::default();
+        let settings = Params::new(Cow::Owned(settings), Pairs::NONE);
+        plugin.init(Host { raw: Raw }, &settings).map_err(|error| failure(&error))?;
+        PLUGIN.set(Some(Box::new(plugin)));
+        Ok(())
+    }
+
+    fn handle(action: String, params: String, context: types::Context) -> Result<Option<String>, types::Failure> {
+        PLUGIN.with_borrow_mut(|plugin| {
+            let plugin = plugin.as_mut().and_then(|plugin| plugin.downcast_mut::<P>());
+            let plugin = plugin.ok_or_else(|| failure(&Error::new("the plugin was not started")))?;
+            let params = Params::new(Cow::Owned(params), Pairs::NONE);
+            match plugin.handle(&action, &params, &context_of(&context)) {
+                Ok(Outcome { answer }) => Ok(answer),
+                Err(error) => Err(failure(&error)),
+            }
+        })
+    }
+
+    fn stop() {
+        if let Some(mut plugin) = PLUGIN.take()
+            && let Some(plugin) = plugin.downcast_mut::<P>()
+        {
+            plugin.shutdown();
+        }
+    }
+}
+
+fn failure(error: &Error) -> types::Failure {
+    types::Failure { code: error.code(), message: error.message().to_owned() }
+}
+
+fn context_of(context: &types::Context) -> Context<'static> {
+    let (message, message_len) = match context.message {
+        None => ([0; 3], 0),
+        // program changes and channel pressure have one data byte
+        Some((status @ 0xC0..=0xDF, first, _)) => ([status, first, 0], 2),
+        Some((status, first, second)) => ([status, first, second], 3),
+    };
+    Context {
+        trigger: trigger_of(context.trigger),
+        velocity: context.velocity,
+        current_mode: context.mode.map(usize::from),
+        timestamp_ms: context.timestamp_ms,
+        monotonic_ns: context.monotonic_ns,
+        message,
+        message_len,
+        names: Names::of(context),
+    }
+}
+
+const fn trigger_of(trigger: types::Trigger) -> Trigger {
+    match trigger {
+        types::Trigger::Manual => Trigger::Manual,
+        types::Trigger::NotePress => Trigger::NotePress,
+        types::Trigger::NoteRelease => Trigger::NoteRelease,
+        types::Trigger::ControlChange => Trigger::ControlChange,
+        types::Trigger::PitchBend => Trigger::PitchBend,
+        types::Trigger::ChannelPressure => Trigger::ChannelPressure,
+        types::Trigger::PolyPressure => Trigger::PolyPressure,
+        types::Trigger::ProgramChange => Trigger::ProgramChange,
+        types::Trigger::Timer => Trigger::Timer,
+        types::Trigger::PluginEvent => Trigger::PluginEvent,
+    }
+}
