@@ -1,0 +1,66 @@
+"""{{name}}: greets somebody when a pad is hit.
+
+What the outside sees is the class `Plugin`, at the end of this file.
+"""
+
+import json
+import traceback
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import log
+from wit_world.imports.types import Context, Failure, Metadata
+
+
+def failure(message: str, code: int = 1) -> Err:
+    """What `start` and `handle` raise: anything else ends the instance."""
+    return Err(Failure(code, message))
+
+
+class Greeter:
+    """What lasts from call to call, until the plugin stops."""
+
+    def __init__(self) -> None:
+        self.greeted = 0
+
+    def greet(self, params: dict, context: Context) -> str:
+        name = params.get("name", "you")
+        if not isinstance(name, str):
+            raise failure(f"'name': expected a text, got {json.dumps(name)}", 2)
+        self.greeted += 1
+        # velocity is there when a pad was hit
+        greeting = f"hello {name}{'!' if (context.velocity or 0) > 100 else ''}"
+        log.write(log.Level.INFO, f"{greeting} (number {self.greeted})")
+        return greeting
+
+
+# each function of `Plugin` is called on an object of its own: what lasts stands here
+greeter = Greeter()
+ACTIONS = {"greet": greeter.greet}
+
+
+class Plugin(exports.Plugin):
+    """What the outside sees."""
+
+    def describe(self) -> Metadata:
+        return Metadata("{{name}}", "0.1.0", "Greets somebody")
+
+    def start(self, settings: str) -> None:
+        """With the user's settings, as JSON."""
+
+    def handle(self, action: str, params: str, context: Context) -> str | None:
+        try:
+            if action not in ACTIONS:
+                raise failure(f"there is no action '{action}'", 2)
+            return ACTIONS[action](json.loads(params), context)
+        except Err as error:
+            if isinstance(error.value, Failure):
+                raise
+            # a host function said no: the value is one of `Refusal_…`
+            raise failure(f"{type(error.value).__name__}: {error.value.value}", 3) from error
+        except Exception as error:
+            log.write(log.Level.ERROR, traceback.format_exc())
+            raise failure(repr(error)) from error
+
+    def stop(self) -> None:
+        pass
