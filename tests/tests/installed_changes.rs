@@ -118,11 +118,13 @@ fn with_mistakes_in_the_configuration_no_change_of_plugins_starts_one() {
     let good = Config::new();
     bed.configure_text("[plugins.notes]\nenabled = false\nmistake = 1\n");
     let daemon = bed.start();
-    let told = run(&bed, &["plugin", "revoke", "notes", "filesystem"]);
-    assert!(told.contains("the configuration has mistakes"), "{told}");
-    assert!(daemon.workers().is_empty() && daemon.status().workers.is_empty());
+    for change in ["revoke", "grant"] {
+        let told = run(&bed, &["plugin", change, "notes", "filesystem"]);
+        assert!(told.contains("the configuration has mistakes"), "{told}");
+        assert!(daemon.workers().is_empty() && daemon.status().workers.is_empty());
+    }
     bed.configure(&good);
-    daemon.wait_worker("notes", "it is started", |notes| notes.pid.is_some());
+    daemon.wait_ready("notes");
     daemon.stop();
 }
 
