@@ -20,6 +20,9 @@ export MIDIMON_BIN_DIR := $(BIN)
 export MIDIMON_PLUGINS_DIR := $(PLUGINS)
 export MIDIMON_FIXTURES_DIR := $(FIXTURES)
 
+# component plugins whose tests run on the host, with what they share
+COMPONENT_TESTS := -p obs -p osc -p system -p template
+
 CC ?= cc
 PLUGIN_CFLAGS := -std=c99 -O2 -g1 -fPIC -Wall -Wextra -Werror -I plugins/sdk/include
 
@@ -67,6 +70,7 @@ run: plugins
 test: plugins
 	@scripts/setup test
 	cargo test --release --workspace
+	cargo test --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS)
 	@scripts/hostile $(TARGET) ordinary
 
 # as this user, as an ordinary one where this is root, and the filters' rules one by one
@@ -88,6 +92,7 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p midimon-worker --features compile --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml -- -D warnings
+	cargo clippy --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS) -p obs-server --all-targets -- -D warnings
 
 fuzz:
 	@scripts/setup fuzz
