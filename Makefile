@@ -11,6 +11,7 @@ export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TARGET := $(CARGO_TARGET_DIR)
 BIN := $(TARGET)/release
 WASM := $(TARGET)/wasm32-wasip1/release
+COMPONENTS := $(TARGET)/wasm32-wasip2/release
 # a plugin directory as `[plugins] dir` takes it: the examples, and the fixtures of the tests
 PLUGINS := $(TARGET)/plugins
 FIXTURES := $(TARGET)/fixtures
@@ -44,21 +45,28 @@ build:
 	cargo build --release --workspace
 	cargo build --release -p midimon-worker --bin midimon-compile --features compile
 
-# Native examples are built with the workspace; the WASM ones are a workspace of
-# their own and never build for the host.
+# Native examples are built with the workspace; the WASM ones are workspaces of
+# their own, for modules and for components, and never build for the host.
 plugins: build
 	cargo build --release --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml
+	cargo build --release --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml
 	$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/libecho_c.so plugins/echo-c/echo.c
 	@scripts/install-plugin plugins/echo $(BIN)/libecho.so $(PLUGINS)
 	@scripts/install-plugin plugins/echo-c $(BIN)/libecho_c.so $(PLUGINS)
 	@scripts/install-plugin plugins/notes $(BIN)/libnotes.so $(PLUGINS)
 	@scripts/install-plugin plugins/wasm/echo-wasm $(WASM)/echo_wasm.wasm $(PLUGINS)
 	@scripts/install-plugin plugins/wasm/notes-wasm $(WASM)/notes_wasm.wasm $(PLUGINS)
+	@for component in plugins/components/*/plugin.toml; do \
+		entry=$$(sed -n 's/^entry *= *"\([^"]*\)".*/\1/p' "$$component"); \
+		scripts/install-plugin "$${component%/plugin.toml}" "$(COMPONENTS)/$$entry" $(PLUGINS); \
+	done
 	@scripts/install-plugin tests/fixtures/crashy $(BIN)/libcrashy.so $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/crashy-component $(COMPONENTS)/crashy_component.wasm $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/leaky-wasm $(WASM)/leaky_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin benches/probe $(BIN)/libprobe.so $(FIXTURES)
 	@scripts/install-plugin benches/probe-wasm $(WASM)/probe_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin benches/probe-component $(COMPONENTS)/probe_component.wasm $(FIXTURES)
 	@for fixture in no-export old-abi hanging-constructor hanging-init failing-init filler flat-out asking given; do \
 		$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/fixture.so tests/fixtures/$$fixture/plugin.c; \
 		scripts/install-plugin tests/fixtures/$$fixture $(BIN)/fixture.so $(FIXTURES); \
@@ -89,10 +97,12 @@ lint:
 	@scripts/setup lint
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/wasm/Cargo.toml
+	cargo fmt --all --check --manifest-path plugins/components/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p midimon-worker --features compile --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml -- -D warnings
 	cargo clippy --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS) -p obs-server --all-targets -- -D warnings
+	cargo clippy --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml -- -D warnings
 
 fuzz:
 	@scripts/setup fuzz

@@ -70,6 +70,8 @@ pub enum CodeKind {
     Native,
     /// A WASM core module of the MIDIMon 2.5-2.7 ABI, compiled ahead of time.
     WasmCore,
+    /// A WASM component of the world `midimon:plugin/midimon-plugin`, compiled ahead of time.
+    WasmComponent,
 }
 
 /// From the supervisor to a worker.

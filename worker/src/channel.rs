@@ -77,15 +77,15 @@ impl Channel {
     /// wants the worker to stop before it has begun.
     ///
     /// # Errors
-    /// Another command, another plugin, or code that is not one sealed memfd.
-    pub fn receive_load(&mut self, plugin: &PluginId, kind: CodeKind) -> Result<Option<(Load, File)>, Stop> {
+    /// Another command, another plugin, code of none of these kinds, or not one sealed memfd.
+    pub fn receive_load(&mut self, plugin: &PluginId, kinds: &[CodeKind]) -> Result<Option<(Load, File)>, Stop> {
         let load = match self.commands.receive() {
             Ok(Command::Load(load)) => load,
             Ok(Command::Shutdown) | Err(ReceiveError::Closed) => return Ok(None),
             Ok(_) => return Err(Stop::new(WorkerExit::Channel, "a command before Load")),
             Err(error) => return Err(Stop::new(WorkerExit::Channel, error)),
         };
-        if load.plugin != *plugin || load.kind != kind {
+        if load.plugin != *plugin || !kinds.contains(&load.kind) {
             return Err(Stop::new(WorkerExit::Channel, "Load is for another plugin or another kind of worker"));
         }
         Ok(code::receive(&self.requests)?.map(|code| (load, code)))

@@ -1,4 +1,4 @@
-//! Compiling modules ahead of time, in a process of its own: a compiler is a large surface, and
+//! Compiling modules and components ahead of time, in a process of its own: a compiler is a large surface, and
 //! serving workers are small without it.
 
 use midimon_shared::limits::MAX_CODE;
@@ -7,32 +7,42 @@ use midimon_shared::limits::MAX_CODE;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum CompileError {
-    #[error("not a WebAssembly module: {0}")]
+    #[error("neither a WebAssembly module nor a component: {0}")]
     NotWasm(&'static str),
-    #[error("it is a component, not a core module of the MIDIMon interface")]
-    Component,
     #[error("it has over {MAX_CODE} bytes")]
     TooLarge,
-    #[error("not a valid WebAssembly module: {0}")]
+    #[error("not valid WebAssembly: {0}")]
     Invalid(String),
     #[error("{0}")]
     Engine(String),
 }
 
+/// What a file of WebAssembly is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wasm {
+    /// A core module.
+    Module,
+    /// A component.
+    Component,
+}
+
 /// Looks at the first bytes, which tell what a file is.
 ///
 /// # Errors
-/// It is no core module.
-pub fn check_magic(module: &[u8]) -> Result<(), CompileError> {
-    if module.len() as u64 > MAX_CODE {
+/// It is neither.
+pub fn check_magic(code: &[u8]) -> Result<Wasm, CompileError> {
+    if code.len() as u64 > MAX_CODE {
         return Err(CompileError::TooLarge);
     }
-    match module {
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
-        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Err(CompileError::Component),
+    match code {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(Wasm::Module),
+        [b'\0', b'a', b's', b'm', 0x0D, 0, 1, 0, ..] => Ok(Wasm::Component),
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Err(CompileError::NotWasm("it is a component of another version")),
         [b'\0', b'a', b's', b'm', _, _, _, _, ..] => Err(CompileError::NotWasm("its version is not 1")),
         [] => Err(CompileError::NotWasm("it is empty")),
-        _ if b"\0asm\x01\0\0\0".starts_with(module) => Err(CompileError::NotWasm("it is cut short")),
+        _ if b"\0asm\x01\0\0\0".starts_with(code) || b"\0asm\x0d\0\x01\0".starts_with(code) => {
+            Err(CompileError::NotWasm("it is cut short"))
+        }
         [0x7F, b'E', b'L', b'F', ..] => Err(CompileError::NotWasm("it is a native library or program")),
         _ => Err(CompileError::NotWasm("it does not start with \\0asm")),
     }
@@ -40,7 +50,7 @@ pub fn check_magic(module: &[u8]) -> Result<(), CompileError> {
 
 #[cfg(feature = "compile")]
 mod with_compiler {
-    use super::{CompileError, check_magic};
+    use super::{CompileError, Wasm, check_magic};
     use std::hash::{DefaultHasher, Hash, Hasher};
     use wasmtime::Engine;
 
@@ -48,13 +58,16 @@ mod with_compiler {
         Engine::new(&crate::wasm::config()).map_err(|error| CompileError::Engine(error.to_string()))
     }
 
-    /// Compiles a core module for this machine and for [`config`](crate::wasm::config).
+    /// Compiles a core module or a component for this machine and for [`config`](crate::wasm::config).
     ///
     /// # Errors
     /// See [`CompileError`].
-    pub fn compile(module: &[u8]) -> Result<Vec<u8>, CompileError> {
-        check_magic(module)?;
-        engine()?.precompile_module(module).map_err(|error| CompileError::Invalid(format!("{error:#}")))
+    pub fn compile(code: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let compiled = match check_magic(code)? {
+            Wasm::Module => engine()?.precompile_module(code),
+            Wasm::Component => engine()?.precompile_component(code),
+        };
+        compiled.map_err(|error| CompileError::Invalid(format!("{error:#}")))
     }
 
     /// A text that is the same as long as compiled code stays usable: it changes with this
@@ -79,12 +92,14 @@ mod tests {
     #[test]
     fn files_are_told_apart_by_their_first_bytes() {
         let error = |bytes: &[u8]| check_magic(bytes).unwrap_err().to_string();
-        assert!(check_magic(b"\0asm\x01\0\0\0rest").is_ok());
-        assert!(error(b"\0asm\x0d\0\x01\0").contains("component"));
+        assert_eq!(check_magic(b"\0asm\x01\0\0\0rest").unwrap(), Wasm::Module);
+        assert_eq!(check_magic(b"\0asm\x0d\0\x01\0rest").unwrap(), Wasm::Component);
+        assert!(error(b"\0asm\x0c\0\x01\0").contains("component of another version"));
+        assert!(error(b"\0asm\x0d\0\x01").contains("cut short"));
         assert!(error(b"\0asm\x02\0\0\0").contains("version"));
         assert!(error(b"\0asm\x01").contains("cut short"));
         assert!(error(b"").contains("empty"));
         assert!(error(b"\x7fELF\x02\x01\x01").contains("native"));
-        assert!(error(b"hello").contains("not a WebAssembly module"));
+        assert!(error(b"hello").contains("neither a WebAssembly module nor a component"));
     }
 }

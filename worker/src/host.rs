@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much longer than the longest request the supervisor may take to answer.
-const GRACE: Duration = Duration::from_secs(10);
+/// After so long an answer does not come any more: the longest request, and some for the supervisor.
+const LONGEST: Duration = Duration::from_millis(MAX_WAIT_MS as u64 + 10_000);
 
 /// See the module.
 #[derive(Debug)]
@@ -35,8 +35,18 @@ struct Turn {
     /// Room for one answer; nothing for plugins that never ask.
     buffer: Vec<u8>,
     frame: Vec<u8>,
+    /// The last request's answer is still to come, though nobody waits for it any more: when it was asked.
+    overdue: Option<Instant>,
     /// An answer did not come or made no sense: no other would be believed.
     broken: bool,
+}
+
+/// Why there is no answer.
+enum Lost {
+    /// It is still to come.
+    Late,
+    /// There will be none.
+    Broken(HostRefusal),
 }
 
 /// What came of a request.
@@ -61,9 +71,22 @@ impl HostClient {
     /// # Errors
     /// The supervisor's refusal, or [`RefusalKind::Failed`] when it cannot be asked.
     pub fn ask(&self, call: HostCall) -> Result<Answered, HostRefusal> {
+        self.ask_by(call, Instant::now() + LONGEST)
+    }
+
+    /// The same, waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; [`RefusalKind::TimedOut`] when there is no answer by then. Whether it was carried out is not
+    /// known; its answer is thrown away when it comes.
+    pub fn ask_by(&self, call: HostCall, deadline: Instant) -> Result<Answered, HostRefusal> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if turn.broken {
             return Err(failed("midimon stopped answering"));
+        }
+        if let Some(asked) = turn.overdue {
+            // one request is out at a time
+            drop(self.settle(&mut turn, asked, deadline)?);
         }
         let Some(id) = turn.id.checked_add(1) else {
             return Err(failed("so many requests that their numbers ran out"));
@@ -78,25 +101,49 @@ impl HostClient {
             turn.broken = error.kind() != std::io::ErrorKind::InvalidData;
             return Err(failed(format!("midimon cannot be asked: {error}")));
         }
-        let answer = self.answer(&mut turn);
-        turn.broken = answer.is_err();
-        answer?
+        self.settle(&mut turn, Instant::now(), deadline)?
     }
 
-    /// The answer to the request that is out; an error when there will be none.
-    fn answer(&self, turn: &mut Turn) -> Result<Result<Answered, HostRefusal>, HostRefusal> {
+    /// Waits for the answer to the request that is out since `asked`. The outer error is that there is none.
+    fn settle(
+        &self,
+        turn: &mut Turn,
+        asked: Instant,
+        deadline: Instant,
+    ) -> Result<Result<Answered, HostRefusal>, HostRefusal> {
+        turn.overdue = None;
+        match self.answer(turn, asked + LONGEST, deadline) {
+            Ok(answer) => Ok(answer),
+            Err(Lost::Late) => {
+                turn.overdue = Some(asked);
+                Err(timed_out("midimon has not answered in time"))
+            }
+            Err(Lost::Broken(refusal)) => {
+                turn.broken = true;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The answer to the request that is out; there will be none after `last`.
+    fn answer(&self, turn: &mut Turn, last: Instant, deadline: Instant) -> Result<Result<Answered, HostRefusal>, Lost> {
+        let broken = |message: String| Lost::Broken(failed(message));
         turn.buffer.resize(MAX_FRAME, 0);
-        self.wait()?;
+        self.wait(last.min(deadline)).map_err(|error| match error {
+            Errno::ETIMEDOUT if deadline < last => Lost::Late,
+            Errno::ETIMEDOUT => Lost::Broken(timed_out("midimon does not answer")),
+            error => broken(format!("the answer cannot be waited for: {error}")),
+        })?;
         let received = passed::receive(self.answers.as_fd(), &mut turn.buffer)
-            .map_err(|error| failed(format!("the answer cannot be read: {error}")))?;
+            .map_err(|error| broken(format!("the answer cannot be read: {error}")))?;
         let Passed { bytes, mut descriptors, cut } = received;
         if bytes == 0 {
-            return Err(failed("midimon is gone"));
+            return Err(broken("midimon is gone".to_owned()));
         }
         let answer = codec::decode::<HostAnswer>(&turn.buffer[..bytes])
-            .map_err(|error| failed(format!("the answer is none: {error}")))?;
+            .map_err(|error| broken(format!("the answer is none: {error}")))?;
         if answer.id != turn.id {
-            return Err(failed("the answer is another request's"));
+            return Err(broken("the answer is another request's".to_owned()));
         }
         let descriptor = descriptors.pop();
         Ok(match answer.result {
@@ -110,24 +157,25 @@ impl HostClient {
         })
     }
 
-    /// Waits until something can be read.
-    fn wait(&self) -> Result<(), HostRefusal> {
-        let deadline = Instant::now() + Duration::from_millis(MAX_WAIT_MS.into()) + GRACE;
+    /// Waits until something can be read; `ETIMEDOUT` when nothing can at the end.
+    fn wait(&self, end: Instant) -> Result<(), Errno> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let left = end.saturating_duration_since(Instant::now());
+            // up to a whole millisecond, or the rest of the last one would be a busy loop
+            let timeout = PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
             let mut fds = [PollFd::new((*self.answers).as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, timeout) {
-                Ok(0) if left.is_zero() => {
-                    let message = "midimon does not answer".to_owned();
-                    return Err(HostRefusal { kind: RefusalKind::TimedOut, message });
-                }
+                Ok(0) if left.is_zero() => return Err(Errno::ETIMEDOUT),
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
-                Err(error) => return Err(failed(format!("the answer cannot be waited for: {error}"))),
+                Err(error) => return Err(error),
             }
         }
     }
+}
+
+fn timed_out(message: &str) -> HostRefusal {
+    HostRefusal { kind: RefusalKind::TimedOut, message: message.to_owned() }
 }
 
 fn failed(message: impl Into<String>) -> HostRefusal {

@@ -55,7 +55,7 @@ fn run() -> Result<(), Stop> {
     // 6. Only now is there anything to talk about.
     let mut channel = Channel::new(descriptors);
     channel.hello(layers)?;
-    let Some((load, code)) = channel.receive_load(&args.plugin, CodeKind::Native)? else {
+    let Some((load, code)) = channel.receive_load(&args.plugin, &[CodeKind::Native])? else {
         return Ok(());
     };
     // 7. The plugin's code runs from here on: its constructors.

@@ -2,12 +2,13 @@
 
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::protocol::{NameKind, Names};
+use std::sync::Arc;
 
-/// Modes and devices as the supervisor last named them.
-#[derive(Debug, Default)]
+/// Modes and devices as the supervisor last named them. A clone shares them until one is changed.
+#[derive(Clone, Debug, Default)]
 pub struct NameTable {
-    modes: Vec<String>,
-    devices: Vec<String>,
+    modes: Arc<Vec<String>>,
+    devices: Arc<Vec<String>>,
 }
 
 impl NameTable {
@@ -17,6 +18,7 @@ impl NameTable {
             NameKind::Mode => &mut self.modes,
             NameKind::Device => &mut self.devices,
         };
+        let table = Arc::make_mut(table);
         // an index is 16 bits wide, so a table has at most 65,536 names that can ever be asked for
         table.resize(usize::from(names.first), String::new());
         let room = (usize::from(u16::MAX) + 1).saturating_sub(table.len());
@@ -26,18 +28,26 @@ impl NameTable {
     /// The active mode's name; empty when there is none.
     #[must_use]
     pub fn mode(&self, stamp: &TriggerStamp) -> &str {
-        find(&self.modes, stamp.mode)
+        stamp.mode.and_then(|index| self.mode_at(index)).unwrap_or_default()
     }
 
     /// The device's alias; empty when there is none.
     #[must_use]
     pub fn device(&self, stamp: &TriggerStamp) -> &str {
-        find(&self.devices, stamp.device)
+        stamp.device.and_then(|index| self.device_at(index)).unwrap_or_default()
     }
-}
 
-fn find(table: &[String], index: Option<u16>) -> &str {
-    index.and_then(|index| table.get(usize::from(index))).map_or("", String::as_str)
+    /// A mode's name, if there is one of that index.
+    #[must_use]
+    pub fn mode_at(&self, index: u16) -> Option<&str> {
+        self.modes.get(usize::from(index)).map(String::as_str)
+    }
+
+    /// A device's alias, if there is one of that index.
+    #[must_use]
+    pub fn device_at(&self, index: u16) -> Option<&str> {
+        self.devices.get(usize::from(index)).map(String::as_str)
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@ use midimon_shared::Event;
 use midimon_shared::codec::{self, PREFIX};
 use midimon_shared::host::*;
 use midimon_shared::protocol::*;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use std::io::{IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{Read, Write};
 use support::plugins::plugin;
+use support::requests::*;
 use support::*;
 
 fn ready(name: &str, globals: &str, handle: &str) -> Worker {
@@ -18,30 +17,6 @@ fn ready(name: &str, globals: &str, handle: &str) -> Worker {
     worker.bind(0, "a", "", 1000);
     worker.trigger(7, 0, stamp());
     worker
-}
-
-fn requested(worker: &mut Worker) -> HostRequest {
-    match worker.next() {
-        Some(Event::Request(request)) => request,
-        other => panic!("{other:?} instead of a request; log: {}", worker.end().1),
-    }
-}
-
-fn send(worker: &Worker, bytes: &[u8], descriptor: Option<&OwnedFd>) {
-    let numbers: Vec<i32> = descriptor.iter().map(|descriptor| descriptor.as_raw_fd()).collect();
-    let rights = [ControlMessage::ScmRights(&numbers)];
-    let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
-    sendmsg::<()>(worker.requests.as_raw_fd(), &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None).unwrap();
-}
-
-fn answer(worker: &Worker, id: u32, result: Result<HostReply, HostRefusal>, descriptor: Option<&OwnedFd>) {
-    let mut frame = Vec::new();
-    codec::encode(&HostAnswer { id, result }, &mut frame).unwrap();
-    send(worker, &frame[PREFIX..], descriptor);
-}
-
-fn refuse(worker: &Worker, id: u32, kind: RefusalKind, message: &str) {
-    answer(worker, id, Err(HostRefusal { kind, message: message.into() }), None);
 }
 
 fn outcome(worker: &mut Worker) -> Outcome {

@@ -185,7 +185,7 @@ fn a_trap_and_an_exit_say_what_they_were() {
         ..Guest::default()
     };
     let (cause, message, _) = trapped(&guest, limits(), 1000);
-    assert_eq!((cause, message.as_str()), (TrapCause::Trap, "it called proc_exit(0)"));
+    assert_eq!((cause, message.as_str()), (TrapCause::Trap, "it ended itself with exit code 0"));
 }
 
 #[test]

@@ -108,10 +108,11 @@ fn files_that_are_no_module_stop_at_the_compile_job() {
         log
     };
     assert!(error(b"").contains("it is empty"));
-    assert!(error(b"hello, world").contains("not a WebAssembly module"));
-    assert!(error(b"\0asm\x0d\0\x01\0").contains("it is a component, not a core module"));
+    assert!(error(b"hello, world").contains("neither a WebAssembly module nor a component"));
+    assert!(error(b"\0asm\x0c\0\x01\0").contains("it is a component of another version"));
+    assert!(error(b"\0asm\x0d\0\x01\0\xFF").contains("not valid WebAssembly"));
     let good = wat::parse_str(Guest::default().text()).unwrap();
-    assert!(error(&good[..good.len() / 2]).contains("not a valid WebAssembly module"));
+    assert!(error(&good[..good.len() / 2]).contains("not valid WebAssembly"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! would refuse, and one that enters the whole sandbox, says how long each layer took, and ends.
 #![forbid(unsafe_code)]
 
-use midimon_shared::protocol::CodeKind;
+use midimon_shared::limits::WorkerLimits;
+use midimon_shared::protocol::{CodeKind, Ready};
 use midimon_shared::spawn::{SpawnArgs, WASM_OVERHEAD};
 use midimon_shared::{Event, WorkerExit};
 use midimon_worker::channel::Channel;
@@ -14,6 +15,7 @@ use midimon_worker::sandbox::{
     capabilities, descriptors, footprint, landlock, leave, lifeline, limits, priority, privileges, seccomp, signals,
     surroundings,
 };
+use midimon_worker::serve::Runtime;
 use midimon_worker::stop::Stop;
 use midimon_worker::{native, serve, wasm};
 use std::io::Write;
@@ -28,8 +30,8 @@ fn run() -> Result<(), Stop> {
     let mode = argv.next();
     let args = SpawnArgs::from_argv(argv).map_err(|error| Stop::new(WorkerExit::Arguments, error))?;
     match mode.as_deref() {
-        Some("native") => serve(&args, CodeKind::Native),
-        Some("wasm") => serve(&args, CodeKind::WasmCore),
+        Some("native") => serve(&args, &[CodeKind::Native]),
+        Some("wasm") => serve(&args, &[CodeKind::WasmCore, CodeKind::WasmComponent]),
         Some("layers") => time_layers(&args),
         _ => Err(Stop::new(WorkerExit::Arguments, "the first argument is native, wasm or layers")),
     }
@@ -61,34 +63,36 @@ fn baseline(args: &SpawnArgs, lap: &mut impl FnMut(&'static str)) -> Result<Desc
     Ok(descriptors)
 }
 
-fn serve(args: &SpawnArgs, kind: CodeKind) -> Result<(), Stop> {
+fn serve(args: &SpawnArgs, kinds: &[CodeKind]) -> Result<(), Stop> {
     let mut channel = Channel::new(baseline(args, &mut |_| {})?);
     channel.hello(Vec::new())?;
-    let Some((load, code)) = channel.receive_load(&args.plugin, kind)? else {
+    let Some((load, code)) = channel.receive_load(&args.plugin, kinds)? else {
         return Ok(());
     };
     let limits = load.limits;
     let failed = |error: String| Stop::new(WorkerExit::Load, error);
-    match kind {
+    let client = channel.host();
+    match load.kind {
         CodeKind::Native => {
-            let (plugin, ready) = native::open(load, code)
-                .and_then(|opened| opened.start(channel.host()))
-                .map_err(|error| failed(error.to_string()))?;
-            channel.send(&Event::Ready(ready))?;
-            footprint::shrink(footprint::Code::Mapped);
-            serve::serve(channel, limits, plugin)
+            let started = native::open(load, code).and_then(|opened| opened.start(client));
+            go(channel, limits, started.map_err(|error| failed(error.to_string()))?)
         }
-        CodeKind::WasmCore => {
+        CodeKind::WasmCore | CodeKind::WasmComponent => {
             let host = wasm::Host::new().map_err(|error| failed(error.to_string()))?;
             signals::die_of_sent_faults()?;
-            let (plugin, ready) = wasm::open(host, load, code)
-                .and_then(wasm::Opened::start)
-                .map_err(|error| failed(error.to_string()))?;
-            channel.send(&Event::Ready(ready))?;
-            footprint::shrink(footprint::Code::Mapped);
-            serve::serve(channel, limits, plugin)
+            let failed = |error: wasm::LoadError| failed(error.to_string());
+            match wasm::open(host, load, code, client).map_err(failed)? {
+                wasm::Opened::Core(opened) => go(channel, limits, opened.start().map_err(failed)?),
+                wasm::Opened::Component(opened) => go(channel, limits, opened.start().map_err(failed)?),
+            }
         }
     }
+}
+
+fn go<R: Runtime>(channel: Channel, limits: WorkerLimits, (plugin, ready): (R, Ready)) -> Result<(), Stop> {
+    channel.send(&Event::Ready(ready))?;
+    footprint::shrink(footprint::Code::Mapped);
+    serve::serve(channel, limits, plugin)
 }
 
 /// Enters all of it, then writes a line `NANOSECONDS NAME` for each layer to the log pipe.

@@ -47,7 +47,7 @@ fn to_io(error: Box<dyn std::error::Error>) -> std::io::Error {
 
 /// Microseconds a call.
 fn calls(load: Load, code: File, effort: Effort) -> Result<f64> {
-    let (mut plugin, _) = wasm::open(wasm::Host::new()?, load, code)?.start()?;
+    let (mut plugin, _) = wasm::open_module(wasm::Host::new()?, load, code)?.start()?;
     let binding = plugin.bind("quiet".to_owned(), Params::parse(String::new())?, Duration::from_secs(5));
     let (stamp, names) = (TriggerStamp { velocity: Some(100), ..TriggerStamp::default() }, NameTable::default());
     let mut micros = Vec::new();

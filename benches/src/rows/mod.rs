@@ -52,8 +52,9 @@ struct Kind {
     note: u8,
 }
 
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind { name: "native", echo: "echo", probe: "probe", note: 60 },
+    Kind { name: "component", echo: "echo-component", probe: "probe-component", note: 62 },
     Kind { name: "old ABI", echo: "echo-wasm", probe: "probe-wasm", note: 61 },
 ];
 

@@ -48,7 +48,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
             ours.push(run(samples));
         }
     }
-    let reach = [1.3, 2.2];
+    let reach = [1.3, 1.5, 2.2];
     Ok(KINDS.iter().zip(ours).zip(reach).map(|((kind, runs), reach)| bar(kind, &runs, &floors, reach)).collect())
 }
 

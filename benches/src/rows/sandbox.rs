@@ -25,7 +25,7 @@ const UNCONFINED: &str = "midimon-bench-worker";
 
 pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     let mut bars = Vec::new();
-    for (kind, code_kind) in KINDS.iter().zip([CodeKind::Native, CodeKind::WasmCore]) {
+    for (kind, code_kind) in KINDS.iter().zip([CodeKind::Native, CodeKind::WasmComponent, CodeKind::WasmCore]) {
         let code = code(kind.echo, code_kind)?;
         let programs = [confined(code_kind), unconfined(code_kind)];
         bars.push(calls(effort, kind.name, &programs, &code)?);
@@ -97,7 +97,7 @@ fn layers(effort: Effort) -> Result<Vec<Bar>> {
 fn confined(kind: CodeKind) -> Program {
     let program = match kind {
         CodeKind::Native => "midimon-worker",
-        CodeKind::WasmCore => "midimon-worker-wasm",
+        CodeKind::WasmCore | CodeKind::WasmComponent => "midimon-worker-wasm",
     };
     Program { path: Binaries::get().programs.join(program), arguments: Vec::new(), kind }
 }
@@ -105,7 +105,7 @@ fn confined(kind: CodeKind) -> Program {
 fn unconfined(kind: CodeKind) -> Program {
     let word = match kind {
         CodeKind::Native => "native",
-        CodeKind::WasmCore => "wasm",
+        CodeKind::WasmCore | CodeKind::WasmComponent => "wasm",
     };
     Program { path: Binaries::get().programs.join(UNCONFINED), arguments: vec![word.to_owned()], kind }
 }
@@ -118,7 +118,7 @@ fn code(id: &str, kind: CodeKind) -> Result<Arc<SealedCode>> {
     let sealed = |kind| SealedCode::from_file(&found.dir, &found.manifest.entry, kind);
     Ok(match kind {
         CodeKind::Native => Arc::new(sealed(PluginKind::Native)?),
-        CodeKind::WasmCore => {
+        CodeKind::WasmCore | CodeKind::WasmComponent => {
             let compiler = Compiler::new(&Binaries::get().programs, Spawner::start()?, None)?;
             compiler.compile(&sealed(PluginKind::Wasm)?)?
         }

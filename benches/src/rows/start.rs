@@ -33,7 +33,7 @@ fn rig(reader: Reader) -> Result<Rig> {
 fn in_turns(
     effort: Effort,
     name: &str,
-    reach: [f64; 2],
+    reach: [f64; 3],
     mut once: impl FnMut(&Kind) -> Result<u64>,
 ) -> Result<Vec<Bar>> {
     let mut medians: Vec<Vec<f64>> = KINDS.iter().map(|_| Vec::new()).collect();
@@ -56,7 +56,7 @@ fn in_turns(
 pub fn spawn(effort: Effort) -> Result<Vec<Bar>> {
     let mut rig = rig(Reader::OwnThread)?;
     let watched = rig.watch();
-    in_turns(effort, "spawn to ready", [2.0, 3.0], |kind| {
+    in_turns(effort, "spawn to ready", [2.0, 3.0, 3.0], |kind| {
         let id: PluginId = kind.echo.parse()?;
         rig.served(|manager| manager.restart(&id))?;
         let started = entered(&watched, &id, "starting")?;
@@ -78,7 +78,7 @@ fn entered(watched: &Receiver<MonitorEvent>, id: &PluginId, wanted: &str) -> Res
 /// started, the trigger that waited for it carried out.
 pub fn restart(effort: Effort) -> Result<Vec<Bar>> {
     let mut rig = rig(Reader::Player)?;
-    in_turns(effort, "killed to next trigger answered", [2.5, 4.0], |kind| {
+    in_turns(effort, "killed to next trigger answered", [2.5, 4.0, 4.0], |kind| {
         let (pid, lane) = (rig.pid(kind.echo)?, rig.lane(kind.echo)?);
         // one call first: a worker that was never used would die as easily, but wake up slower
         rig.play_and_wait(&kind.turn(1), &lane);

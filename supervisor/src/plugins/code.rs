@@ -4,6 +4,7 @@
 use super::files::{FileError, open_dir, open_regular};
 use crate::workers::status::PluginKind;
 use midimon_shared::limits::MAX_CODE;
+use midimon_shared::protocol::CodeKind;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -48,11 +49,9 @@ pub enum FormatFault {
     NotShared,
     #[error("is a shared library for another kind of machine; build it for {}", super::manifest::TARGET)]
     OtherMachine,
-    #[error("is not a WASM module; `kind = \"native\"` for a shared library")]
+    #[error("is neither a WASM module nor a component; `kind = \"native\"` for a shared library")]
     NotWasm,
-    #[error("is a WASM component; this version runs core modules only, build it for wasm32-wasip1")]
-    Component,
-    #[error("is a WASM module of an unknown version")]
+    #[error("is WASM of an unknown version: neither a core module of version 1 nor a component of the final format")]
     WasmVersion,
 }
 
@@ -139,18 +138,18 @@ impl SealedCode {
         Reader { code: self, at: 0 }
     }
 
-    /// Whether the first bytes are those of code of this kind for this machine.
+    /// What the code is by its first bytes, if it is of this kind and for this machine.
     ///
     /// # Errors
     /// What they are instead.
-    pub fn check(&self, kind: PluginKind) -> Result<(), FormatFault> {
+    pub fn check(&self, kind: PluginKind) -> Result<CodeKind, FormatFault> {
         let mut head = [0; 20];
         let mut read = 0;
         while let Ok(count @ 1..) = self.file.read_at(&mut head[read..], read as u64) {
             read += count;
         }
         match kind {
-            PluginKind::Native => check_elf(&head),
+            PluginKind::Native => check_elf(&head).map(|()| CodeKind::Native),
             PluginKind::Wasm => check_wasm(&head),
         }
     }
@@ -233,11 +232,11 @@ fn check_elf(head: &[u8; 20]) -> Result<(), FormatFault> {
     }
 }
 
-fn check_wasm(head: &[u8; 20]) -> Result<(), FormatFault> {
+fn check_wasm(head: &[u8; 20]) -> Result<CodeKind, FormatFault> {
+    // version and layer: 0 for modules, 1 for components
     match (&head[..4], &head[4..8]) {
-        (b"\0asm", [1, 0, 0, 0]) => Ok(()),
-        // the second half is the layer: 0 for modules, 1 for components
-        (b"\0asm", [_, _, 1, 0]) => Err(FormatFault::Component),
+        (b"\0asm", [1, 0, 0, 0]) => Ok(CodeKind::WasmCore),
+        (b"\0asm", [0x0D, 0, 1, 0]) => Ok(CodeKind::WasmComponent),
         (b"\0asm", _) => Err(FormatFault::WasmVersion),
         _ => Err(FormatFault::NotWasm),
     }
@@ -285,7 +284,7 @@ mod tests {
         use PluginKind::{Native, Wasm};
         assert_eq!(fault(b"", Wasm), FormatFault::NotWasm);
         assert_eq!(fault(b"\0as", Wasm), FormatFault::NotWasm);
-        assert_eq!(fault(b"\0asm\x0d\0\x01\0", Wasm), FormatFault::Component);
+        assert_eq!(fault(b"\0asm\x0c\0\x01\0", Wasm), FormatFault::WasmVersion);
         assert_eq!(fault(b"\0asm\x02\0\0\0", Wasm), FormatFault::WasmVersion);
         assert_eq!(fault(b"\x7fELF", Wasm), FormatFault::NotWasm);
         assert_eq!(fault(MODULE, Native), FormatFault::NotElf);
@@ -296,6 +295,13 @@ mod tests {
         assert_eq!(fault(&executable, Native), FormatFault::NotShared);
         executable[18] = 40;
         assert_eq!(fault(&executable, Native), FormatFault::OtherMachine);
+    }
+
+    #[test]
+    fn modules_and_components_are_told_apart() {
+        let kind = |bytes: &[u8]| load(bytes, PluginKind::Wasm).unwrap().check(PluginKind::Wasm);
+        assert_eq!(kind(MODULE), Ok(CodeKind::WasmCore));
+        assert_eq!(kind(b"\0asm\x0d\0\x01\0"), Ok(CodeKind::WasmComponent));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::manager::{ManagerOptions, Policy};
 use super::spawner::Spawner;
 use super::spec::PluginSpec;
-use super::status::{Origin, PluginKind};
+use super::status::Origin;
 use crate::plugins::code::CodeError;
 use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
@@ -11,6 +11,7 @@ use crate::plugins::discover::{Discovered, ScanError, Source};
 use crate::plugins::settings::{Handed, Owner, Settings, SettingsError};
 use crate::plugins::store::{StoreError, VersionError};
 use crate::plugins::{Grants, Manifest, SealedCode};
+use midimon_shared::protocol::CodeKind;
 use midimon_shared::spawn::{MissingLayers, Violations};
 use midimon_shared::{CapabilityKind, PluginId};
 use nix::errno::Errno;
@@ -126,10 +127,12 @@ impl Prepare {
             ),
             Source::Installed(source) => (source.code(manifest)?, source.grants.clone(), source.settings.clone()),
         };
+        let format = |fault| CodeError::Format { path: found.code_path(), fault };
+        let kind = sealed.check(manifest.kind).map_err(format)?;
         let digest = sealed.digest();
-        let code = match manifest.kind {
-            PluginKind::Native => Arc::new(sealed),
-            PluginKind::Wasm => self
+        let code = match kind {
+            CodeKind::Native => Arc::new(sealed),
+            CodeKind::WasmCore | CodeKind::WasmComponent => self
                 .compiler
                 .compile(&sealed)
                 .map_err(|source| PrepareError::Compile { path: found.code_path(), source })?,
@@ -150,7 +153,7 @@ impl Prepare {
             id: manifest.id.clone(),
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
-            kind: manifest.kind,
+            kind,
             origin: found.origin(),
             code_path: found.code_path(),
             code,

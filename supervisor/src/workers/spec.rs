@@ -20,7 +20,7 @@ pub struct PluginSpec {
     /// Its version.
     pub version: String,
     /// What its code is.
-    pub kind: PluginKind,
+    pub kind: CodeKind,
     /// Where it comes from, as shown in listings.
     pub origin: Origin,
     /// The file its code was read from, for messages.
@@ -44,12 +44,21 @@ pub struct PluginSpec {
 }
 
 impl PluginSpec {
+    /// Its kind as in a manifest.
+    #[must_use]
+    pub const fn plugin_kind(&self) -> PluginKind {
+        match self.kind {
+            CodeKind::Native => PluginKind::Native,
+            CodeKind::WasmCore | CodeKind::WasmComponent => PluginKind::Wasm,
+        }
+    }
+
     /// The worker program's file name.
     #[must_use]
     pub const fn program(&self) -> &'static str {
         match self.kind {
-            PluginKind::Native => "midimon-worker",
-            PluginKind::Wasm => "midimon-worker-wasm",
+            CodeKind::Native => "midimon-worker",
+            CodeKind::WasmCore | CodeKind::WasmComponent => "midimon-worker-wasm",
         }
     }
 
@@ -58,10 +67,7 @@ impl PluginSpec {
     pub fn load(&self) -> Load {
         Load {
             plugin: self.id.clone(),
-            kind: match self.kind {
-                PluginKind::Native => CodeKind::Native,
-                PluginKind::Wasm => CodeKind::WasmCore,
-            },
+            kind: self.kind,
             data_dir: self.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
             settings: self.settings.json().to_owned(),
             limits: (&self.limits).into(),

@@ -1,7 +1,8 @@
 //! `midimon-worker-wasm`: runs one WASM plugin.
 #![forbid(unsafe_code)]
 
-use midimon_shared::protocol::CodeKind;
+use midimon_shared::limits::WorkerLimits;
+use midimon_shared::protocol::{CodeKind, Ready};
 use midimon_shared::spawn::{SpawnArgs, WASM_OVERHEAD};
 use midimon_shared::{Event, WorkerExit};
 use midimon_worker::channel::Channel;
@@ -13,6 +14,7 @@ use midimon_worker::sandbox::{
     capabilities, descriptors, footprint, landlock, leave, lifeline, limits, priority, privileges, seccomp, signals,
     surroundings,
 };
+use midimon_worker::serve::Runtime;
 use midimon_worker::stop::Stop;
 use midimon_worker::{log, serve, wasm};
 
@@ -54,18 +56,32 @@ fn run() -> Result<(), Stop> {
     channel.hello(layers)?;
     let host = wasm::Host::new();
     signals::die_of_sent_faults()?; // the runtime has put its own handlers in place
-    let Some((load, artifact)) = channel.receive_load(&args.plugin, CodeKind::WasmCore)? else {
+    let Some((load, artifact)) = channel.receive_load(&args.plugin, &[CodeKind::WasmCore, CodeKind::WasmComponent])?
+    else {
         return Ok(());
     };
     // 7. What the supervisor had compiled; nothing of the plugin's runs yet.
     let limits = load.limits;
-    let opened = host.and_then(|host| wasm::open(host, load, artifact)).or_else(|error| refused(&channel, error))?;
+    let client = channel.host();
+    let opened =
+        host.and_then(|host| wasm::open(host, load, artifact, client)).or_else(|error| refused(&channel, error))?;
     // 8. No new executable memory, no calls only the loader needs. Then the plugin's code.
     seccomp::lock_down(stage)?;
-    let (plugin, ready) = opened.start().or_else(|error| refused(&channel, error))?;
+    match opened {
+        wasm::Opened::Core(opened) => go(channel, limits, opened.start()),
+        wasm::Opened::Component(opened) => go(channel, limits, opened.start()),
+    }
+}
+
+/// 9. Calls, until the end.
+fn go<R: Runtime>(
+    channel: Channel,
+    limits: WorkerLimits,
+    started: Result<(R, Ready), wasm::LoadError>,
+) -> Result<(), Stop> {
+    let (plugin, ready) = started.or_else(|error| refused(&channel, error))?;
     channel.send(&Event::Ready(ready))?;
     footprint::shrink(Code::Mapped);
-    // 9. Calls, until the end.
     serve::serve(channel, limits, plugin)
 }
 

@@ -1,12 +1,12 @@
 //! Making instances: the first one, and fresh ones after a trap, a leak, or for each call.
 
+use super::bounds::{Bounded, Bounds, budget, store};
 use super::deadline::Ticker;
 use super::halt::Halt;
 use super::instance::Instance;
 use super::meter::Meter;
-use super::wasi::{Guest, budget, store};
+use super::wasi::Guest;
 use midimon_shared::limits::WorkerLimits;
-use midimon_shared::protocol::TrapCause;
 use std::time::Instant;
 use wasmtime::{Engine, InstancePre, Memory, Store};
 
@@ -45,16 +45,15 @@ impl Factory {
     /// # Errors
     /// A step did not return or met a limit.
     pub fn make<T>(&self, deadline: Instant, look: impl FnOnce(Packed, &[u8]) -> T) -> Result<(Instance, T), Halt> {
-        let mut store =
-            store(&self.engine, Meter::new(&self.limits), self.data_dir.as_deref(), deadline).map_err(|error| {
-                Halt::because(TrapCause::Trap, format!("its data directory cannot be opened: {}", error.root_cause()))
-            })?;
+        let bounds = Bounds { meter: Meter::for_module(&self.limits), deadline };
+        let guest = Guest::new(self.data_dir.as_deref(), bounds).map_err(|error| Halt::no_data_dir(&error))?;
+        let mut store = store(&self.engine, guest);
         match self.start(&mut store, deadline) {
             Ok((parts, packed)) => {
                 let looked = look(packed, parts.memory.data(&store));
                 Ok((Instance::new(store, parts.memory, parts.alloc, parts.execute), looked))
             }
-            Err(error) => Err(Halt::new(&error, &store.data().meter)),
+            Err(error) => Err(Halt::new(&error, store.data_mut().bounds())),
         }
     }
 

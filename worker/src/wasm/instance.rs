@@ -1,7 +1,8 @@
 //! One instance of a module and the three functions it is used by.
 
+use super::bounds::{Bounded, budget};
 use super::halt::Halt;
-use super::wasi::{Guest, budget};
+use super::wasi::Guest;
 use midimon_shared::protocol::TrapCause;
 use std::time::Instant;
 use wasmtime::{Memory, Store, TypedFunc};
@@ -21,12 +22,12 @@ pub struct Instance {
 
 impl Instance {
     pub fn new(
-        store: Store<Guest>,
+        mut store: Store<Guest>,
         memory: Memory,
         alloc: TypedFunc<u32, u32>,
         execute: TypedFunc<(u32, u32), i32>,
     ) -> Self {
-        let after_init = store.data().meter.memory_bytes();
+        let after_init = store.data_mut().bounds().meter.memory_bytes();
         Self { store, memory, alloc, execute, after_init }
     }
 
@@ -37,7 +38,7 @@ impl Instance {
     pub fn call(&mut self, request: &[u8], fuel: u64, deadline: Instant) -> Result<i32, Halt> {
         match self.run(request, fuel, deadline) {
             Ok(result) => result,
-            Err(error) => Err(Halt::new(&error, &self.store.data().meter)),
+            Err(error) => Err(Halt::new(&error, self.store.data_mut().bounds())),
         }
     }
 
@@ -60,7 +61,7 @@ impl Instance {
     }
 
     /// Whether it has grown so far that it should be replaced.
-    pub fn has_leaked(&self) -> bool {
-        self.store.data().meter.memory_bytes().saturating_sub(self.after_init) > LEAK
+    pub fn has_leaked(&mut self) -> bool {
+        self.store.data_mut().bounds().meter.memory_bytes().saturating_sub(self.after_init) > LEAK
     }
 }

@@ -1,17 +1,20 @@
-//! From compiled code to a plugin whose first `init` has run.
+//! From compiled code to a plugin whose first `init`, or `start`, has run.
 
+use super::component;
 use super::deadline::Ticker;
 use super::engine::config;
 use super::factory::Factory;
 use super::plugin::WasmPlugin;
 use super::wasi;
+use crate::host::HostClient;
 use crate::log::bounded;
 use midimon_shared::abi::{MAX_DESCRIPTION, MAX_NAME, MAX_VERSION};
-use midimon_shared::protocol::{Load, Ready};
+use midimon_shared::protocol::{CodeKind, Load, Ready};
 use serde::Deserialize;
 use std::fs::File;
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, ExternType, Linker, Module, ValType};
+use tokio::runtime::Runtime;
+use wasmtime::{Engine, ExternType, Module, ValType};
 
 /// Largest metadata text, in bytes.
 const MAX_METADATA: usize = 64 * 1024;
@@ -36,12 +39,20 @@ pub enum LoadError {
     Range(String),
     #[error("its metadata is not the JSON object init must return: {0}")]
     Metadata(String),
+    #[error("it wants what midimon does not offer: {0} (a component can import `midimon:plugin@1.0.0` and WASI 0.2)")]
+    World(String),
+    #[error("it is a component, but not of the world `midimon:plugin/midimon-plugin@1.0.0`: {0}")]
+    Interface(String),
+    #[error("its start failed with code {code}{}{message}", if .message.is_empty() { "" } else { ": " })]
+    Failed { code: i32, message: String },
+    #[error("it is native code, which this program does not run")]
+    Kind,
 }
 
 /// Engine and host functions, which need no plugin: made while the supervisor looks at the worker.
 pub struct Host {
     engine: Engine,
-    linker: Linker<wasi::Guest>,
+    runtime: &'static Runtime,
 }
 
 impl Host {
@@ -51,33 +62,55 @@ impl Host {
     /// [`LoadError::Setup`].
     pub fn new() -> Result<Self, LoadError> {
         let setup = |error: wasmtime::Error| LoadError::Setup(error.root_cause().to_string());
-        wasi::enter_runtime().map_err(|error| LoadError::Setup(error.to_string()))?;
-        let engine = Engine::new(&config()).map_err(setup)?;
-        let linker = wasi::linker(&engine).map_err(setup)?;
-        Ok(Self { engine, linker })
+        let runtime = wasi::enter_runtime().map_err(|error| LoadError::Setup(error.to_string()))?;
+        Ok(Self { engine: Engine::new(&config()).map_err(setup)?, runtime })
     }
 }
 
-/// A module that nothing has run of.
-pub struct Opened {
+/// Code that nothing has run of.
+pub enum Opened {
+    /// A core module.
+    Core(OpenedModule),
+    /// A component.
+    Component(component::Opened),
+}
+
+/// A core module that nothing has run of.
+pub struct OpenedModule {
     factory: Factory,
 }
 
-/// Loads the module and checks what it exports and imports.
+/// Loads the code and checks what it exports and imports. A component asks midimon by `client`.
 ///
 /// # Errors
-/// See [`LoadError`]: each says what is wrong with the module.
-pub fn open(host: Host, load: Load, artifact: File) -> Result<Opened, LoadError> {
-    let Host { engine, linker } = host;
+/// See [`LoadError`]: each says what is wrong with the code.
+pub fn open(host: Host, load: Load, artifact: File, client: HostClient) -> Result<Opened, LoadError> {
+    match load.kind {
+        CodeKind::WasmCore => open_module(host, load, artifact).map(Opened::Core),
+        CodeKind::WasmComponent => {
+            let Host { engine, runtime } = host;
+            component::open(engine, runtime, load, &artifact, client).map(Opened::Component)
+        }
+        CodeKind::Native => Err(LoadError::Kind),
+    }
+}
+
+/// The same for a core module, which asks for nothing.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn open_module(host: Host, load: Load, artifact: File) -> Result<OpenedModule, LoadError> {
+    let Host { engine, .. } = host;
+    let linker = wasi::linker(&engine).map_err(|error| LoadError::Setup(error.root_cause().to_string()))?;
     let module = deserialize(&engine, artifact)?;
     check_exports(&module)?;
     let module = linker.instantiate_pre(&module).map_err(|error| LoadError::Import(error.root_cause().to_string()))?;
     let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Setup(error.to_string()))?;
     let Load { limits, data_dir, .. } = load;
-    Ok(Opened { factory: Factory { engine, ticker, limits, data_dir, module } })
+    Ok(OpenedModule { factory: Factory { engine, ticker, limits, data_dir, module } })
 }
 
-impl Opened {
+impl OpenedModule {
     /// Makes an instance and runs its `init`.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Bounds on what one instance can take: all its memories together, all its tables together.
+//! Bounds on what one store can take: all its memories together, all its tables together, and how
+//! many there are.
 
 use midimon_shared::limits::WorkerLimits;
 use wasmtime::{Error, ResourceLimiter, Result};
@@ -15,11 +16,36 @@ pub struct Meter {
     last_memory: usize,
     last_table: usize,
     refused: Option<String>,
+    most: Most,
+}
+
+/// How many of each there can be.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    instances: usize,
+    memories: usize,
+    tables: usize,
+}
+
+impl Most {
+    /// A core module is one instance. Each memory reserves 4 GiB of address space, used or not.
+    const MODULE: Self = Self { instances: 1, memories: 16, tables: 16 };
+    /// A component is several: a Rust guest four, the largest of the languages that were tried 20.
+    const COMPONENT: Self = Self { instances: 64, memories: 16, tables: 64 };
 }
 
 impl Meter {
-    /// With nothing taken yet.
-    pub fn new(limits: &WorkerLimits) -> Self {
+    /// For a core module, with nothing taken yet.
+    pub fn for_module(limits: &WorkerLimits) -> Self {
+        Self::new(limits, Most::MODULE)
+    }
+
+    /// For a component, with nothing taken yet.
+    pub fn for_component(limits: &WorkerLimits) -> Self {
+        Self::new(limits, Most::COMPONENT)
+    }
+
+    fn new(limits: &WorkerLimits, most: Most) -> Self {
         Self {
             memory_limit: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
             table_limit: limits.table_elements as usize,
@@ -28,6 +54,7 @@ impl Meter {
             last_memory: 0,
             last_table: 0,
             refused: None,
+            most,
         }
     }
 
@@ -95,16 +122,15 @@ impl ResourceLimiter for Meter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.most.instances
     }
 
-    // each memory reserves 4 GiB of address space, used or not
     fn memories(&self) -> usize {
-        16
+        self.most.memories
     }
 
     fn tables(&self) -> usize {
-        16
+        self.most.tables
     }
 }
 
@@ -114,7 +140,7 @@ mod tests {
     use midimon_shared::Limits;
 
     fn meter() -> Meter {
-        Meter::new(&WorkerLimits::from(&Limits { memory_mib: 1, ..Limits::default() }))
+        Meter::for_module(&WorkerLimits::from(&Limits { memory_mib: 1, ..Limits::default() }))
     }
 
     #[test]

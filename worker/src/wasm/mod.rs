@@ -1,11 +1,13 @@
-//! WASM plugins: core modules of the MIDIMon 2.5-2.7 interface, run from code that
-//! `midimon-compile` compiled ahead of time.
+//! WASM plugins, run from code that `midimon-compile` compiled ahead of time: core modules of the
+//! MIDIMon 2.5-2.7 interface, and components ([`component`]).
 //!
 //! A module exports `memory`, `init`, `alloc` and `execute`, and may import WASI preview 1.
 //! Everything it does (start function, `_initialize`, `init`, `alloc`, `execute`, sleeping in
 //! WASI) happens under one deadline, one fuel budget and one bound on its memory for each call;
 //! what it meets ends the call with its name, and the next call gets a fresh instance.
 
+mod bounds;
+mod component;
 mod deadline;
 mod engine;
 mod factory;
@@ -19,6 +21,7 @@ mod poll;
 mod request;
 mod wasi;
 
+pub use component::ComponentPlugin;
 pub use engine::config;
-pub use load::{Host, LoadError, Opened, open};
+pub use load::{Host, LoadError, Opened, OpenedModule, open, open_module};
 pub use plugin::WasmPlugin;

@@ -1,33 +1,49 @@
-//! What a guest sees of the world: WASI preview 1 without arguments, environment, sockets or
-//! standard input; clocks and random numbers are real, the data directory is `/` when granted.
+//! What a guest sees of the world: WASI without arguments, environment, sockets or standard
+//! input; clocks and random numbers are real, the data directory is `/` when granted.
 
-use super::deadline::DeadlinePassed;
+use super::bounds::{Bounded, Bounds};
 use super::log_stream::GuestLog;
-use super::meter::Meter;
 use super::poll::{monotonic_ns, poll_oneoff};
 use std::io;
 use std::time::Instant;
-use wasmtime::{Engine, Linker, Result, Store, UpdateDeadline};
+use tokio::runtime::{Builder, Runtime};
+use wasmtime::{Engine, Linker, Result};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder};
 
+/// Most random bytes at once; more is a trap. They are made in memory that no limit of the guest's counts.
+const MAX_RANDOM: u64 = 1024 * 1024;
+
 const WASI: &str = "wasi_snapshot_preview1";
 
-/// What belongs to one instance.
+/// What belongs to one instance of a core module.
 pub struct Guest {
     wasi: WasiP1Ctx,
-    pub meter: Meter,
-    deadline: Instant,
+    bounds: Bounds,
 }
 
 impl Guest {
+    /// With this data directory, under these bounds.
+    ///
+    /// # Errors
+    /// The data directory cannot be opened.
+    pub fn new(data_dir: Option<&str>, bounds: Bounds) -> Result<Self> {
+        Ok(Self { wasi: context(data_dir)?.build_p1(), bounds })
+    }
+
     /// When the call under way must end.
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.bounds.deadline
     }
 }
 
-/// The functions a guest can import.
+impl Bounded for Guest {
+    fn bounds(&mut self) -> &mut Bounds {
+        &mut self.bounds
+    }
+}
+
+/// The functions a core module can import.
 ///
 /// # Errors
 /// Only when a function is defined twice.
@@ -39,15 +55,16 @@ pub fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// Room for one instance, which must have ended what it does by `deadline`.
+/// What every guest sees, of whichever WASI.
 ///
 /// # Errors
 /// The data directory cannot be opened.
-pub fn store(engine: &Engine, meter: Meter, data_dir: Option<&str>, deadline: Instant) -> Result<Store<Guest>> {
+pub fn context(data_dir: Option<&str>) -> Result<WasiCtxBuilder> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(GuestLog)
         .stderr(GuestLog)
         .monotonic_clock(Monotonic)
+        .max_random_size(MAX_RANDOM)
         // guests run on the one thread there is: nothing else waits for it
         .allow_blocking_current_thread(true)
         .allow_tcp(false)
@@ -56,40 +73,19 @@ pub fn store(engine: &Engine, meter: Meter, data_dir: Option<&str>, deadline: In
     if let Some(directory) = data_dir {
         wasi.preopened_dir(directory, "/", FsPerms::ReadWrite)?;
     }
-    let mut store = Store::new(engine, Guest { wasi: wasi.build_p1(), meter, deadline });
-    store.limiter(|guest| &mut guest.meter);
-    store.epoch_deadline_callback(|guest| {
-        if Instant::now() < guest.data().deadline {
-            Ok(UpdateDeadline::Continue(1))
-        } else {
-            Err(DeadlinePassed.into())
-        }
-    });
-    Ok(store)
-}
-
-/// Gives a store its budget for what it does next.
-///
-/// # Errors
-/// Never: the engine counts fuel.
-pub fn budget(store: &mut Store<Guest>, fuel: u64, deadline: Instant) -> Result<()> {
-    let guest = store.data_mut();
-    guest.deadline = deadline;
-    guest.meter.forget_refusals();
-    store.set_epoch_deadline(1);
-    store.set_fuel(if fuel == 0 { u64::MAX } else { fuel })
+    Ok(wasi)
 }
 
 /// wasmtime-wasi runs its file functions inside tokio, and starts a runtime with a thread for each
-/// processor when there is none. They never wait here, so one without threads and drivers will do.
+/// processor when there is none. This one has no thread, and of the drivers only the one of the clock.
 ///
 /// # Errors
 /// The runtime cannot be built.
-pub fn enter_runtime() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+pub fn enter_runtime() -> io::Result<&'static Runtime> {
+    let runtime = Box::leak(Box::new(Builder::new_current_thread().enable_time().build()?));
     // both stay until the process ends
-    std::mem::forget(Box::leak(Box::new(runtime)).enter());
-    Ok(())
+    std::mem::forget(runtime.enter());
+    Ok(runtime)
 }
 
 /// The system's monotonic clock, as in a trigger's `monotonic_ns`.

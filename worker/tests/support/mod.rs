@@ -1,9 +1,11 @@
 //! Starts the real worker programs as the supervisor does, and talks to them.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod components;
 pub mod guests;
 pub mod plugins;
 pub mod refusing;
+pub mod requests;
 
 use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::limits::InstanceMode;

@@ -16,10 +16,11 @@ use crate::plugins::{Grants, SealedCode};
 use crate::timestamp::Timestamp;
 use crate::workers::spawner::Spawner;
 use crate::workers::spec::PluginSpec;
-use crate::workers::status::{Origin, PluginKind};
+use crate::workers::status::Origin;
 use crate::workers::tryout::{Tryout, TryoutError};
 use midimon_shared::Limits;
 use midimon_shared::capability::CapabilityKind;
+use midimon_shared::protocol::CodeKind;
 use midimon_shared::spawn::{MissingLayers, Violations};
 use nix::errno::Errno;
 use std::io;
@@ -179,14 +180,15 @@ impl Workshop<'_> {
         let index = contents.files.iter().position(|file| file.entry.name == name);
         let index = index.ok_or_else(|| InstallError::NoCode(name.clone()))?;
         let code = contents.files.swap_remove(index).code;
-        code.check(contents.manifest.kind).map_err(|fault| InstallError::Format { name: name.clone(), fault })?;
-        let code = match contents.manifest.kind {
-            PluginKind::Native => Arc::new(code),
-            PluginKind::Wasm => self.compile(&name, &code, progress)?,
+        let format = |fault| InstallError::Format { name: name.clone(), fault };
+        let kind = code.check(contents.manifest.kind).map_err(format)?;
+        let code = match kind {
+            CodeKind::Native => Arc::new(code),
+            CodeKind::WasmCore | CodeKind::WasmComponent => self.compile(&name, &code, progress)?,
         };
 
         progress.begin(Step::Try)?;
-        let untried = self.try_out(&staged, &contents, &agreed.grants, code, progress)?;
+        let untried = self.try_out(&staged, &contents, &agreed.grants, (kind, code), progress)?;
 
         progress.begin(Step::Commit)?;
         if let (Some(key), Some(name)) = (contents.publisher, agreed.key_name) {
@@ -231,7 +233,7 @@ impl Workshop<'_> {
         staged: &Staged,
         contents: &Contents,
         grants: &GrantFile,
-        code: Arc<SealedCode>,
+        (kind, code): (CodeKind, Arc<SealedCode>),
         progress: &dyn Progress,
     ) -> Result<Vec<String>, InstallError> {
         let manifest = &contents.manifest;
@@ -261,7 +263,7 @@ impl Workshop<'_> {
             id: manifest.id.clone(),
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
-            kind: manifest.kind,
+            kind,
             origin: Origin::Installed,
             code_path: PathBuf::from(&manifest.entry),
             code,

@@ -117,7 +117,7 @@ impl VersionFiles {
             self.compare(file)?;
         }
         match code.check(manifest.kind) {
-            Ok(()) => Ok(code),
+            Ok(_) => Ok(code),
             Err(fault) => Err(VersionError::Format { path: self.path.join(&entry.name), fault }),
         }
     }

@@ -128,7 +128,7 @@ impl Slot {
             }
             Event::Request(request) => self.requested(shared, now, request),
             Event::Denied { number } => self.denied(shared, now, number),
-            Event::OutOfMemory { .. } if self.spec.kind == PluginKind::Native => {
+            Event::OutOfMemory { .. } if self.spec.plugin_kind() == PluginKind::Native => {
                 self.violation("it says that it ran out of memory, which only a WASM runtime can know");
             }
             Event::OutOfMemory { requested } => {

@@ -6,9 +6,9 @@ use crate::workers::cause::KillReason;
 use crate::workers::lifecycle::State;
 use crate::workers::log::TAIL;
 use crate::workers::spec::PluginSpec;
-use crate::workers::status::{PluginKind, WorkerState};
+use crate::workers::status::WorkerState;
 use midimon_shared::limits::{MAX_ANSWER, RestartPolicy};
-use midimon_shared::protocol::{CallId, Event, Outcome, Ready};
+use midimon_shared::protocol::{CallId, CodeKind, Event, Outcome, Ready};
 use midimon_shared::{Limits, WorkerExit};
 use nix::time::{ClockId, clock_gettime};
 
@@ -238,7 +238,7 @@ fn a_wasm_workers_word_on_memory_is_taken_once() {
     let programs = tempfile::tempdir().unwrap();
     let (mut pool, requests) = pool(programs.path());
     std::fs::copy(programs.path().join("midimon-worker"), programs.path().join("midimon-worker-wasm")).unwrap();
-    install_spec(&requests, PluginSpec { kind: PluginKind::Wasm, ..spec("guest") });
+    install_spec(&requests, PluginSpec { kind: CodeKind::WasmCore, ..spec("guest") });
     let events = started(&mut pool);
     enter(&mut pool, &[LifeEvent::SandboxEntered, LifeEvent::Loaded]);
     events.send(&Event::OutOfMemory { requested: 9 }).unwrap();

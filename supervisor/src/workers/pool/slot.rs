@@ -52,7 +52,7 @@ pub(super) struct Slot {
 impl Slot {
     pub fn new(index: u16, spec: PluginSpec, lane: Arc<Lane>, quarantined: Option<String>) -> Self {
         let life = Lifecycle::new(spec.limits.clone(), quarantined);
-        let budget = Budget::new(&spec.limits, spec.kind);
+        let budget = Budget::new(&spec.limits, spec.plugin_kind());
         Self {
             index,
             generation: 0,
@@ -97,7 +97,7 @@ impl Slot {
     pub fn start(&mut self, shared: &mut Shared, now: Time) {
         shared.quarantine.forget(&self.spec.id);
         let spec = self.next_spec.as_ref().unwrap_or(&self.spec);
-        self.budget = Budget::new(&spec.limits, spec.kind);
+        self.budget = Budget::new(&spec.limits, spec.plugin_kind());
         self.step(shared, now, LifeEvent::Start);
     }
 
@@ -186,7 +186,7 @@ impl Slot {
                 let token = self.token();
                 let requests = shared.requests.clone();
                 let mut ends = Box::new(ends);
-                let (id, kind, limits) = (self.spec.id.clone(), self.spec.kind, self.spec.limits.clone());
+                let (id, kind, limits) = (self.spec.id.clone(), self.spec.plugin_kind(), self.spec.limits.clone());
                 let (dir, cgroups) = (self.spec.data_dir.clone(), shared.cgroups.clone());
                 shared.spawner.run(move || {
                     // counted and watched before there is a process: it cannot be too early for us
@@ -352,7 +352,7 @@ impl Slot {
     }
 
     const fn grace(&self) -> Duration {
-        match self.spec.kind {
+        match self.spec.plugin_kind() {
             PluginKind::Native => Duration::ZERO,
             PluginKind::Wasm => WASM_GRACE,
         }
@@ -410,7 +410,7 @@ impl Slot {
             id: self.spec.id.clone(),
             name: self.spec.name.clone(),
             version: self.spec.version.clone(),
-            kind: self.spec.kind,
+            kind: self.spec.plugin_kind(),
             origin: self.spec.origin,
             state,
             reason: self.reason(),

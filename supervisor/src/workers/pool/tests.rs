@@ -3,10 +3,10 @@ use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
 use crate::workers::cause::KillReason;
 use crate::workers::quarantine::Quarantine;
-use crate::workers::status::{Origin, PluginKind};
+use crate::workers::status::Origin;
 use midimon_shared::Limits;
 use midimon_shared::pipe::WriteEnd;
-use midimon_shared::protocol::Event;
+use midimon_shared::protocol::{CodeKind, Event};
 use midimon_shared::spawn::{MissingLayers, Violations};
 
 pub(super) fn spec(id: &str) -> PluginSpec {
@@ -14,7 +14,7 @@ pub(super) fn spec(id: &str) -> PluginSpec {
         id: id.parse().unwrap(),
         name: id.to_owned(),
         version: String::new(),
-        kind: PluginKind::Native,
+        kind: CodeKind::Native,
         origin: Origin::Dev,
         code_path: PathBuf::new(),
         code: Arc::new(SealedCode::copy(&mut &b"code"[..], 4).unwrap()),

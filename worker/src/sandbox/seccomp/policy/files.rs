@@ -16,6 +16,8 @@ pub const O_DIRECT_X86_64: u64 = 0o40_000;
 /// … and of aarch64.
 pub const O_DIRECT_AARCH64: u64 = 0o200_000;
 
+/// -100.
+const AT_FDCWD: u64 = 0xFFFF_FF9C;
 const AT_EMPTY_PATH: u64 = 0x1000;
 const S_ISUID: u64 = 0o4000;
 const S_ISGID: u64 = 0o2000;
@@ -51,6 +53,11 @@ pub const NONE_LEGACY: Table = Table {
 /// The loader opens libraries, as Landlock lets it.
 pub const LIBRARIES: Table =
     Table { arch: None, rules: &[unless(&["openat"], &[allow(&[int(2, O_CLOEXEC)])], EACCES)] };
+
+/// The runtime opens the code of a component by its descriptor's name in /proc, which it can be told in no other way.
+/// Landlock refuses every file that has a place.
+pub const OWN_CODE: Table =
+    Table { arch: None, rules: &[unless(&["openat"], &[allow(&[int(0, AT_FDCWD), int(2, O_CLOEXEC)])], EACCES)] };
 
 /// Nothing is opened.
 pub const NO_OPEN: Table = Table { arch: None, rules: &[fail(&["openat"], EACCES)] };

@@ -105,7 +105,7 @@ pub const SECOND_END: u64 = 0x20_0000;
 pub enum Filter {
     /// A native worker without a data directory: the loader can open libraries.
     Native,
-    /// A WASM worker without a data directory.
+    /// A WASM worker without a data directory: the runtime can open the plugin's code.
     Wasm,
     /// A native worker with a data directory: it gets copies of the files it maps.
     NativeData,
@@ -137,7 +137,7 @@ impl Filter {
     /// Whether it refuses every path, opening one included.
     #[must_use]
     pub const fn opens_nothing(self) -> bool {
-        matches!(self, Self::Wasm | Self::Lockdown | Self::Compile)
+        matches!(self, Self::Lockdown | Self::Compile)
     }
 
     /// The tables it is made of; no call is in two of them.
@@ -149,7 +149,7 @@ impl Filter {
                 &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::LIBRARIES]
             }
             Self::Wasm => {
-                &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::NO_OPEN]
+                &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::OWN_CODE]
             }
             Self::NativeData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::COPIES, f::DATA, f::DATA_LEGACY],
             Self::WasmData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::DATA, f::DATA_LEGACY],

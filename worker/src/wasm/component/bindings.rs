@@ -1,0 +1,15 @@
+//! The types and traits of `plugins/wit`.
+#![allow(missing_docs)]
+
+wasmtime::component::bindgen!({
+    path: "../plugins/wit",
+    world: "midimon-plugin",
+    imports: {
+        // they can wait for the other side
+        "midimon:plugin/net": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: { "midimon:plugin/net.connection": super::net::Connection },
+    trappable_error_type: { "midimon:plugin/types.refusal" => super::state::Refused },
+});

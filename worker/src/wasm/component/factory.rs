@@ -1,0 +1,81 @@
+//! Making instances: the first one, and fresh ones after a trap or for each call.
+
+use super::bindings::midimon::plugin::types::{Failure, Metadata};
+use super::bindings::{MidimonPlugin, MidimonPluginPre};
+use super::run::run;
+use super::state::{Phase, Plugin, State};
+use crate::names::NameTable;
+use crate::wasm::bounds::{Bounded, Bounds, budget, store};
+use crate::wasm::deadline::Ticker;
+use crate::wasm::halt::Halt;
+use crate::wasm::meter::Meter;
+use midimon_shared::limits::WorkerLimits;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Runtime;
+use wasmtime::{Engine, Result, Store};
+
+/// Bytes that a guest can hand over in one call of a function or in what it returns; a whole file or body comes in
+/// pieces that are smaller. What it hands over is copied into memory that no limit of its own counts.
+const MAX_HANDED: usize = 4 * 1024 * 1024;
+
+/// Everything instances of one component have in common.
+pub struct Factory {
+    pub engine: Engine,
+    pub runtime: &'static Runtime,
+    pub ticker: Ticker,
+    pub limits: WorkerLimits,
+    pub data_dir: Option<String>,
+    pub component: MidimonPluginPre<State>,
+    pub plugin: Arc<Plugin>,
+}
+
+/// An instance whose `start` went well.
+pub struct Instance {
+    pub store: Store<State>,
+    pub exports: MidimonPlugin,
+}
+
+/// Why there is no instance.
+#[derive(Debug)]
+pub enum NotMade {
+    /// The guest did not return.
+    Halted(Halt),
+    /// Its `start` said so.
+    Failed(Failure),
+}
+
+impl Factory {
+    /// A new instance that has said what it is and was started, and what it said.
+    ///
+    /// The caller holds the ticker's guard.
+    ///
+    /// # Errors
+    /// A step did not return, met a limit, or failed by its own word.
+    pub fn make(&self, deadline: Instant, names: &NameTable) -> Result<(Instance, Metadata), NotMade> {
+        let bounds = Bounds { meter: Meter::for_component(&self.limits), deadline };
+        let state = State::new(self.data_dir.as_deref(), bounds, self.plugin.clone(), names.clone())
+            .map_err(|error| NotMade::Halted(Halt::no_data_dir(&error)))?;
+        let mut store = store(&self.engine, state);
+        store.set_hostcall_fuel(MAX_HANDED);
+        match self.start(&mut store, deadline) {
+            Ok((exports, metadata, Ok(()))) => Ok((Instance { store, exports }, metadata)),
+            Ok((.., Err(failure))) => Err(NotMade::Failed(failure)),
+            Err(error) => Err(NotMade::Halted(Halt::new(&error, store.data_mut().bounds()))),
+        }
+    }
+
+    fn start(&self, store: &mut Store<State>, deadline: Instant) -> Result<Started> {
+        budget(store, self.limits.fuel, deadline)?;
+        run(self.runtime, deadline, async {
+            let exports = self.component.instantiate_async(&mut *store).await?;
+            let plugin = exports.midimon_plugin_plugin();
+            let metadata = plugin.call_describe(&mut *store).await?;
+            store.data_mut().phase = Phase::Live;
+            let started = plugin.call_start(&mut *store, &self.plugin.settings).await?;
+            Ok((exports, metadata, started))
+        })
+    }
+}
+
+type Started = (MidimonPlugin, Metadata, Result<(), Failure>);

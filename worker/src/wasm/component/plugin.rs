@@ -1,0 +1,138 @@
+//! A loaded component behind the serve loop.
+
+use super::bindings::midimon::plugin::types::{Context, Failure, Trigger};
+use super::factory::{Factory, Instance, NotMade};
+use super::run::run;
+use crate::log::{self, Level, bounded};
+use crate::names::NameTable;
+use crate::params::Params;
+use crate::serve::Runtime;
+use crate::wasm::bounds::{Bounded, budget};
+use crate::wasm::halt::Halt;
+use midimon_shared::context::{TriggerKind, TriggerStamp};
+use midimon_shared::limits::{InstanceMode, MAX_ANSWER};
+use midimon_shared::protocol::Outcome;
+use std::time::{Duration, Instant};
+
+/// A component with the instance that serves its next call.
+pub struct ComponentPlugin {
+    factory: Factory,
+    /// None after a trap, and between calls when each gets its own.
+    instance: Option<Instance>,
+}
+
+/// An action as it is called.
+pub struct ComponentBinding {
+    action: String,
+    params: String,
+    timeout: Duration,
+}
+
+impl ComponentPlugin {
+    /// With an instance that has never been called.
+    pub(super) fn new(factory: Factory, instance: Instance) -> Self {
+        Self { factory, instance: Some(instance) }
+    }
+
+    /// One call of `handle`; what it spoils is not kept.
+    fn handle(
+        &mut self,
+        binding: &ComponentBinding,
+        stamp: &TriggerStamp,
+        names: &NameTable,
+        deadline: Instant,
+    ) -> Result<Result<Option<String>, Failure>, NotMade> {
+        let Self { factory, instance: kept } = self;
+        let _running = factory.ticker.run();
+        let mut instance = match kept.take() {
+            Some(instance) => instance,
+            None => factory.make(deadline, names)?.0,
+        };
+        let Instance { store, exports } = &mut instance;
+        store.data_mut().names.clone_from(names);
+        let called = budget(store, factory.limits.fuel, deadline).and_then(|()| {
+            let plugin = exports.midimon_plugin_plugin();
+            let call = plugin.call_handle(&mut *store, &binding.action, &binding.params, context(stamp));
+            run(factory.runtime, deadline, call)
+        });
+        match called {
+            Ok(said) => {
+                if factory.limits.instance == InstanceMode::Persistent {
+                    *kept = Some(instance);
+                }
+                Ok(said)
+            }
+            Err(error) => Err(NotMade::Halted(Halt::new(&error, store.data_mut().bounds()))),
+        }
+    }
+}
+
+impl Runtime for ComponentPlugin {
+    type Binding = ComponentBinding;
+
+    fn bind(&mut self, action: String, params: Params, timeout: Duration) -> ComponentBinding {
+        ComponentBinding { action, params: params.json, timeout }
+    }
+
+    fn call(&mut self, binding: &ComponentBinding, stamp: &TriggerStamp, names: &NameTable) -> Outcome {
+        let deadline = Instant::now() + binding.timeout;
+        match self.handle(binding, stamp, names, deadline) {
+            Ok(Ok(None)) => Outcome::Ok,
+            Ok(Ok(Some(answer))) => Outcome::Answer(cut(answer)),
+            Ok(Err(failure)) | Err(NotMade::Failed(failure)) => {
+                Outcome::Failed { code: code(&failure), message: cut(failure.message) }
+            }
+            Err(NotMade::Halted(halt)) => halt.into(),
+        }
+    }
+
+    fn shutdown(&mut self) {
+        let Some(Instance { mut store, exports }) = self.instance.take() else { return };
+        let factory = &self.factory;
+        let deadline = Instant::now() + Duration::from_millis(factory.limits.timeout_ms.into());
+        let _running = factory.ticker.run();
+        let stopped = budget(&mut store, factory.limits.fuel, deadline).and_then(|()| {
+            let plugin = exports.midimon_plugin_plugin();
+            run(factory.runtime, deadline, plugin.call_stop(&mut store))
+        });
+        if let Err(error) = stopped {
+            let halt = Halt::new(&error, store.data_mut().bounds());
+            log::write(Level::Error, &format!("its stop was stopped: {halt}"));
+        }
+    }
+}
+
+/// A failure's code, which is never 0.
+pub(super) fn code(failure: &Failure) -> i32 {
+    if failure.code == 0 { 1 } else { failure.code }
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(bounded(&text, MAX_ANSWER).len());
+    text
+}
+
+fn context(stamp: &TriggerStamp) -> Context {
+    let TriggerStamp { velocity, mode, device, unix_ms, monotonic_ns, kind, message } = *stamp;
+    Context {
+        trigger: match kind {
+            TriggerKind::Manual => Trigger::Manual,
+            TriggerKind::NotePress => Trigger::NotePress,
+            TriggerKind::NoteRelease => Trigger::NoteRelease,
+            TriggerKind::ControlChange => Trigger::ControlChange,
+            TriggerKind::PitchBend => Trigger::PitchBend,
+            TriggerKind::ChannelPressure => Trigger::ChannelPressure,
+            TriggerKind::PolyPressure => Trigger::PolyPressure,
+            TriggerKind::ProgramChange => Trigger::ProgramChange,
+        },
+        velocity,
+        mode,
+        device,
+        message: message.map(|message| {
+            let [status, first, second] = message.to_bytes();
+            (status, first, second)
+        }),
+        timestamp_ms: unix_ms,
+        monotonic_ns,
+    }
+}

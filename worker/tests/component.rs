@@ -1,0 +1,162 @@
+//! `midimon-worker-wasm` with components, compiled by `midimon-compile`.
+
+mod support;
+
+use midimon_shared::context::{TriggerKind, TriggerStamp};
+use midimon_shared::limits::{InstanceMode, WorkerLimits};
+use midimon_shared::midi::ChannelMessage;
+use midimon_shared::protocol::*;
+use midimon_shared::{Command, Event, WorkerExit};
+use support::components::*;
+use support::guests::compile_text;
+use support::*;
+
+#[test]
+fn a_component_is_described_started_called_and_stopped() {
+    let guest = Component {
+        start: "(call $write (i32.const 2) (local.get $at) (local.get $length))",
+        stop: "(call $write (i32.const 1) (i32.const 64) (i32.const 5))",
+        // the action's name is the answer
+        handle: "(i32.store8 (i32.const 36) (i32.const 1)) (i64.store (i32.const 40) (i64.load (local.get $call)))",
+        ..logging()
+    };
+    let mut worker = Worker::spawn(WASM);
+    let expected = Ready { name: "guest".into(), version: "1.0.0".into(), description: "d".into() };
+    assert_eq!(worker.load(component(limits()), &guest.compiled()), Event::Ready(expected));
+    worker.bind(0, "play", "{}", 1000);
+    for _ in 0..3 {
+        assert_eq!(worker.call(stamp()), Outcome::Answer("play".into()));
+    }
+    worker.send(&Command::Shutdown);
+    assert_eq!(worker.end(), (Some(WorkerExit::Done), "[info] {\"a\":1}\n[warn] guest\n".into()));
+}
+
+/// Answers with the 48 bytes its parameters have in memory, but for the addresses of texts.
+const CONTEXT: &str = "(i32.store8 (i32.const 36) (i32.const 1)) (i32.store (i32.const 40) (i32.const 1024))
+    (i32.store (i32.const 44) (i32.const 32)) (memory.copy (i32.const 1024)
+    (i32.add (local.get $call) (i32.const 16)) (i32.const 32))";
+
+#[test]
+fn a_call_carries_the_event_as_it_was() {
+    // every byte must be text
+    let monotonic_ns = monotonic_ns() & !0x8080_8080_8080_8080;
+    let message = ChannelMessage::from_bytes([0x82, 60, 100]);
+    let event = TriggerStamp {
+        velocity: Some(100),
+        mode: Some(3),
+        device: None,
+        unix_ms: 0x0102_0304_0506_0708,
+        monotonic_ns,
+        kind: TriggerKind::NoteRelease,
+        message: None,
+    };
+    let mut expected = vec![2, 1, 100, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    expected.extend_from_slice(&event.unix_ms.to_le_bytes());
+    expected.extend_from_slice(&monotonic_ns.to_le_bytes());
+    let any_age = WorkerLimits { max_age_ms: u32::MAX, ..limits() };
+    let guest = Component { handle: CONTEXT, ..Component::default() };
+    match guest.ready(any_age, 1000).call(event) {
+        Outcome::Answer(answer) => {
+            // what lies between fields, and in options that are none, is anything
+            for at in [0, 1, 2, 4, 6, 7, 8, 12].into_iter().chain(16..32) {
+                assert_eq!(answer.as_bytes()[at], expected[at], "byte {at} of {answer:?}");
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+    let guest = Component {
+        handle: "(i32.store8 (i32.const 32) (i32.const 1)) (i32.store (i32.const 36) (i32.load offset=28 (local.get $call)))",
+        ..Component::default()
+    };
+    let outcome = guest.ready(any_age, 1000).call(TriggerStamp { message, ..event });
+    let code = i32::from_le_bytes([1, 0x82, 60, 100]);
+    assert_eq!(outcome, Outcome::Failed { code, message: String::new() });
+}
+
+#[test]
+fn a_failure_has_its_own_code_and_words_and_never_code_0() {
+    for (code, expected) in [(7, 7), (0, 1), (-3, -3)] {
+        let handle = format!(
+            "(i32.store8 (i32.const 32) (i32.const 1)) (i32.store (i32.const 36) (i32.const {code}))
+             (i32.store (i32.const 40) (i32.const 64)) (i32.store (i32.const 44) (i32.const 5))"
+        );
+        let guest = Component { handle: handle.leak(), ..Component::default() };
+        let outcome = guest.ready(limits(), 1000).call(stamp());
+        assert_eq!(outcome, Outcome::Failed { code: expected, message: "guest".into() });
+        let guest = Component { start: guest.handle, ..Component::default() };
+        assert_eq!(guest.load_error(limits()), format!("its start failed with code {expected}: guest"));
+    }
+}
+
+#[test]
+fn state_lives_between_calls_and_not_in_an_instance_for_each() {
+    let guest = Component {
+        core: "(global $calls (mut i32) (i32.const 0))".into(),
+        handle: "(i32.store8 (i32.const 32) (i32.const 1))
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1))) (i32.store (i32.const 36) (global.get $calls))",
+        ..Component::default()
+    };
+    let mut worker = guest.ready(limits(), 1000);
+    for call in 1..4 {
+        assert!(matches!(worker.call(stamp()), Outcome::Failed { code, .. } if code == call));
+    }
+    let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, ..limits() }, 1000);
+    for _ in 0..3 {
+        assert!(matches!(worker.call(stamp()), Outcome::Failed { code: 1, .. }));
+    }
+}
+
+#[test]
+fn components_that_are_no_plugin_are_named_by_cause() {
+    let error = component_error("(component)");
+    assert!(error.starts_with("it is a component, but not of the world"), "{error}");
+    let error =
+        component_error(r#"(component (import "midimon:plugin/secrets@1.0.0" (instance (export "all" (func)))))"#);
+    assert!(error.starts_with("it wants what midimon does not offer") && error.contains("secrets"), "{error}");
+    let other = Component::default().text().replace("(param \"settings\" string)", "(param \"settings\" (list u8))");
+    let error = component_error(&other);
+    assert!(error.starts_with("it is a component, but not of the world") && error.contains("start"), "{error}");
+}
+
+#[test]
+fn code_of_the_other_kind_is_refused() {
+    let module = compile_text("(module)");
+    let error = support::guests::load_error(component(limits()), &module);
+    assert!(error.starts_with("its compiled code does not fit this program"), "{error}");
+    let code = Component::default().compiled();
+    let error = support::guests::load_error(load(CodeKind::WasmCore, limits()), &code);
+    assert!(error.starts_with("its compiled code does not fit this program"), "{error}");
+}
+
+#[test]
+fn names_of_modes_and_devices_are_told_by_index() {
+    let guest = Component {
+        imports: r#"
+            (import "midimon:plugin/names@1.0.0" (instance $names
+                (export "mode" (func (param "index" u16) (result (option string))))
+                (export "device" (func (param "index" u16) (result (option string))))))
+            (core func $mode (canon lower (func $names "mode") (memory $memory) (realloc $realloc)))
+            (core func $device (canon lower (func $names "device") (memory $memory) (realloc $realloc)))"#
+            .into(),
+        with: r#"(export "mode" (func $mode)) (export "device" (func $device))"#,
+        core: r#"(import "host" "mode" (func $mode (param i32 i32))) (import "host" "device" (func $device (param i32 i32)))"#
+            .into(),
+        // what it gets is laid out as the answer is
+        handle: "(i32.store8 (i32.const 32) (i32.const 0)) (call $mode (i32.const 1) (i32.const 36))
+            (if (i32.load8_u (i32.const 36)) (then (return (i32.const 32))))
+            (call $device (i32.const 0) (i32.const 36))",
+        ..Component::default()
+    };
+    let mut worker = guest.ready(limits(), 1000);
+    assert_eq!(worker.call(stamp()), Outcome::Ok);
+    let names = |kind, first, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Command::Names(Names { kind, first, names })
+    };
+    worker.send(&names(NameKind::Device, 0, &["pads"]));
+    assert_eq!(worker.call(stamp()), Outcome::Answer("pads".into()));
+    worker.send(&names(NameKind::Mode, 0, &["zero", "one"]));
+    assert_eq!(worker.call(stamp()), Outcome::Answer("one".into()));
+    worker.send(&names(NameKind::Mode, 0, &["only"]));
+    assert_eq!(worker.call(stamp()), Outcome::Answer("pads".into()));
+}

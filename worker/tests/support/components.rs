@@ -1,0 +1,159 @@
+//! Components as text, and their compiled code.
+
+use super::guests::compile_text;
+use super::{WASM, Worker, limits, load};
+use midimon_shared::limits::WorkerLimits;
+use midimon_shared::protocol::{CodeKind, Load};
+use std::os::fd::OwnedFd;
+
+/// The types a plugin's functions speak of, and aliases of them.
+const TYPES: &str = r#"
+    (import "midimon:plugin/types@1.0.0" (instance $types
+        (type $m (record (field "name" string) (field "version" string) (field "description" string)))
+        (export "metadata" (type (eq $m)))
+        (type $t (enum "manual" "note-press" "note-release" "control-change" "pitch-bend" "channel-pressure"
+            "poly-pressure" "program-change" "timer" "plugin-event"))
+        (export "trigger" (type $trigger (eq $t)))
+        (type $b (tuple u8 u8 u8))
+        (export "channel-message" (type $message (eq $b)))
+        (type $o8 (option u8)) (type $o16 (option u16)) (type $om (option $message))
+        (type $c (record (field "trigger" $trigger) (field "velocity" $o8) (field "mode" $o16) (field "device" $o16)
+            (field "message" $om) (field "timestamp-ms" u64) (field "monotonic-ns" u64)))
+        (export "context" (type (eq $c)))
+        (type $f (record (field "code" s32) (field "message" string)))
+        (export "failure" (type (eq $f)))
+        (type $r (variant (case "not-granted" string) (case "invalid" string) (case "too-many" string)
+            (case "timed-out" string) (case "failed" string)))
+        (export "refusal" (type (eq $r)))))
+    (alias export $types "metadata" (type $metadata))
+    (alias export $types "context" (type $context))
+    (alias export $types "failure" (type $failure))
+    (alias export $types "refusal" (type $refusal))"#;
+
+/// What every component needs, of which each test replaces what it is about.
+///
+/// Address 0 is what `describe` returns, 32 what `start` and `handle` return (zeroes: well, with no answer); texts lie
+/// from 64 on, and what the host hands over from 8192 on. Addresses from 1024 to 4096 are a test's.
+pub struct Component {
+    /// Imports of the component, and the core functions `canon lower` makes of them.
+    pub imports: String,
+    /// The same functions as arguments of the core module: `(export "f" (func $f))`.
+    pub with: &'static str,
+    /// How the core module imports them from `host`, and its memory, which is imported from `libc`.
+    pub core: String,
+    /// The memory with the texts; others are the core module's own.
+    pub pages: u32,
+    /// What `realloc` does before it returns an address.
+    pub realloc: &'static str,
+    pub describe: &'static str,
+    pub start: &'static str,
+    pub handle: &'static str,
+    pub stop: &'static str,
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Self {
+            imports: String::new(),
+            with: "",
+            core: String::new(),
+            pages: 2,
+            realloc: "",
+            describe: "",
+            start: "",
+            handle: "",
+            stop: "",
+        }
+    }
+}
+
+impl Component {
+    pub fn text(&self) -> String {
+        let Self { imports, with, core, pages, realloc, describe, start, handle, stop } = self;
+        format!(
+            r#"(component {TYPES}
+            (core module $libc
+                (memory (export "memory") {pages})
+                (data (i32.const 0) "\40\00\00\00\05\00\00\00\45\00\00\00\05\00\00\00\4a\00\00\00\01\00\00\00")
+                (data (i32.const 64) "guest1.0.0d")
+                (global $next (mut i32) (i32.const 8192))
+                (func (export "realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32)
+                    (result i32) (local $at i32)
+                    {realloc}
+                    (if (i32.gt_u (global.get $next) (i32.const 60000)) (then (global.set $next (i32.const 8192))))
+                    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                    (global.set $next (i32.add (local.get $at) (local.get $new)))
+                    local.get $at))
+            (core instance $libc (instantiate $libc))
+            (alias core export $libc "memory" (core memory $memory))
+            (alias core export $libc "realloc" (core func $realloc))
+            {imports}
+            (core module $main
+                (import "libc" "memory" (memory $memory 1))
+                {core}
+                (func (export "describe") (result i32) {describe} i32.const 0)
+                (func (export "start") (param $at i32) (param $length i32) (result i32) {start} i32.const 32)
+                (func (export "handle") (param $call i32) (result i32) {handle} i32.const 32)
+                (func (export "stop") {stop}))
+            (core instance $host {with})
+            (core instance $main (instantiate $main
+                (with "libc" (instance $libc)) (with "host" (instance $host))))
+            (type $started (result (error $failure)))
+            (type $answer (option string))
+            (type $handled (result $answer (error $failure)))
+            (func $describe (result $metadata)
+                (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
+            (func $start (param "settings" string) (result $started)
+                (canon lift (core func $main "start") (memory $memory) (realloc $realloc)))
+            (func $handle (param "action" string) (param "params" string) (param "context" $context) (result $handled)
+                (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)))
+            (func $stop (canon lift (core func $main "stop")))
+            (instance $plugin
+                (export "describe" (func $describe)) (export "start" (func $start))
+                (export "handle" (func $handle)) (export "stop" (func $stop)))
+            (export "midimon:plugin/plugin@1.0.0" (instance $plugin)))"#
+        )
+    }
+
+    pub fn compiled(&self) -> OwnedFd {
+        compile_text(&self.text())
+    }
+
+    /// A worker that runs it, with its action bound as 0 with a deadline in milliseconds.
+    pub fn ready(&self, limits: WorkerLimits, timeout_ms: u32) -> Worker {
+        let worker = Worker::ready(WASM, component(limits), &self.compiled());
+        worker.bind(0, "act", "{}", timeout_ms);
+        worker
+    }
+
+    /// The message of a load that must fail.
+    pub fn load_error(&self, limits: WorkerLimits) -> String {
+        super::guests::load_error(component(limits), &self.compiled())
+    }
+}
+
+/// A load of a component.
+pub fn component(limits: WorkerLimits) -> Load {
+    load(CodeKind::WasmComponent, limits)
+}
+
+/// The error for a text that is no plugin.
+pub fn component_error(text: &str) -> String {
+    super::guests::load_error(component(limits()), &compile_text(text))
+}
+
+/// Imports and core functions for the log: `(call $write level address length)`.
+pub fn logging() -> Component {
+    Component {
+        imports: r#"
+            (import "midimon:plugin/log@1.0.0" (instance $log
+                (type $l (enum "error" "warn" "info" "debug"))
+                (export "level" (type $level (eq $l)))
+                (export "write" (func (param "level" $level) (param "message" string)))))
+            (core func $write (canon lower (func $log "write") (memory $memory)))"#
+            .into(),
+        with: r#"(export "write" (func $write))"#,
+        core: r#"(import "host" "write" (func $write (param i32 i32 i32)))"#.into(),
+        ..Component::default()
+    }
+}
