@@ -1,7 +1,7 @@
 //! Making instances: the first one, and fresh ones after a trap or for each call.
 
 use super::bindings::midimon::plugin::types::{Failure, Metadata};
-use super::bindings::{MidimonPlugin, MidimonPluginPre};
+use super::bindings::{MidimonPlugin, MidimonPluginIndices};
 use super::run::run;
 use super::state::{Phase, Plugin, State};
 use crate::names::NameTable;
@@ -13,6 +13,7 @@ use midimon_shared::limits::WorkerLimits;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Runtime;
+use wasmtime::component::InstancePre;
 use wasmtime::{Engine, Result, Store};
 
 /// Bytes that a guest can hand over in one call of a function or in what it returns; a whole file or body comes in
@@ -26,7 +27,9 @@ pub struct Factory {
     pub ticker: Ticker,
     pub limits: WorkerLimits,
     pub data_dir: Option<String>,
-    pub component: MidimonPluginPre<State>,
+    pub component: InstancePre<State>,
+    /// Where in it the functions are.
+    pub exports: MidimonPluginIndices,
     pub plugin: Arc<Plugin>,
 }
 
@@ -41,6 +44,8 @@ pub struct Instance {
 pub enum NotMade {
     /// The guest did not return.
     Halted(Halt),
+    /// A function of it has other parameters or results.
+    Interface(String),
     /// Its `start` said so.
     Failed(Failure),
 }
@@ -59,21 +64,27 @@ impl Factory {
         let mut store = store(&self.engine, state);
         store.set_hostcall_fuel(MAX_HANDED);
         match self.start(&mut store, deadline) {
-            Ok((exports, metadata, Ok(()))) => Ok((Instance { store, exports }, metadata)),
-            Ok((.., Err(failure))) => Err(NotMade::Failed(failure)),
+            Ok(Ok((exports, metadata, Ok(())))) => Ok((Instance { store, exports }, metadata)),
+            Ok(Ok((.., Err(failure)))) => Err(NotMade::Failed(failure)),
+            Ok(Err(error)) => Err(NotMade::Interface(format!("{error:#}"))),
             Err(error) => Err(NotMade::Halted(Halt::new(&error, store.data_mut().bounds()))),
         }
     }
 
-    fn start(&self, store: &mut Store<State>, deadline: Instant) -> Result<Started> {
+    /// The inner error is that it is no plugin.
+    fn start(&self, store: &mut Store<State>, deadline: Instant) -> Result<Result<Started>> {
         budget(store, self.limits.fuel, deadline)?;
         run(self.runtime, deadline, async {
-            let exports = self.component.instantiate_async(&mut *store).await?;
+            let instance = self.component.instantiate_async(&mut *store).await?;
+            let exports = match self.exports.load(&mut *store, &instance) {
+                Ok(exports) => exports,
+                Err(error) => return Ok(Err(error)),
+            };
             let plugin = exports.midimon_plugin_plugin();
             let metadata = plugin.call_describe(&mut *store).await?;
             store.data_mut().phase = Phase::Live;
             let started = plugin.call_start(&mut *store, &self.plugin.settings).await?;
-            Ok((exports, metadata, started))
+            Ok(Ok((exports, metadata, started)))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! From compiled code to a plugin that is started.
 
-use super::bindings::MidimonPluginPre;
+use super::bindings::MidimonPluginIndices;
 use super::factory::{Factory, NotMade};
 use super::plugin::{ComponentPlugin, code};
 use super::state::{Plugin, State};
@@ -50,13 +50,13 @@ pub fn open(
     let setup = |error: wasmtime::Error| LoadError::Setup(error.root_cause().to_string());
     let component = deserialize(&engine, artifact)?;
     let linker = linker(&engine).map_err(setup)?;
-    let linked = linker.instantiate_pre(&component).map_err(|error| LoadError::World(format!("{error:#}")))?;
-    let component = MidimonPluginPre::new(linked).map_err(|error| LoadError::Interface(format!("{error:#}")))?;
+    let component = linker.instantiate_pre(&component).map_err(|error| LoadError::World(format!("{error:#}")))?;
+    let exports = MidimonPluginIndices::new(&component).map_err(|error| LoadError::Interface(format!("{error:#}")))?;
     let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Setup(error.to_string()))?;
     let Load { limits, data_dir, settings, .. } = load;
     let settings = if settings.is_empty() { "{}".to_owned() } else { settings };
     let plugin = Arc::new(Plugin { settings, client });
-    Ok(Opened { factory: Factory { engine, runtime, ticker, limits, data_dir, component, plugin } })
+    Ok(Opened { factory: Factory { engine, runtime, ticker, limits, data_dir, component, exports, plugin } })
 }
 
 impl Opened {
@@ -72,6 +72,7 @@ impl Opened {
         drop(running);
         let (instance, metadata) = made.map_err(|error| match error {
             NotMade::Halted(halt) => LoadError::Halted(halt.to_string()),
+            NotMade::Interface(fault) => LoadError::Interface(fault),
             NotMade::Failed(failure) => {
                 LoadError::Failed { code: code(&failure), message: bounded(&failure.message, MAX_ANSWER).to_owned() }
             }

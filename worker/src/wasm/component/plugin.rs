@@ -11,7 +11,7 @@ use crate::wasm::bounds::{Bounded, budget};
 use crate::wasm::halt::Halt;
 use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::limits::{InstanceMode, MAX_ANSWER};
-use midimon_shared::protocol::Outcome;
+use midimon_shared::protocol::{Outcome, TrapCause};
 use std::time::{Duration, Instant};
 
 /// A component with the instance that serves its next call.
@@ -83,6 +83,7 @@ impl Runtime for ComponentPlugin {
                 Outcome::Failed { code: code(&failure), message: cut(failure.message) }
             }
             Err(NotMade::Halted(halt)) => halt.into(),
+            Err(NotMade::Interface(fault)) => Halt::because(TrapCause::Abi, fault).into(),
         }
     }
 
@@ -124,6 +125,8 @@ fn context(stamp: &TriggerStamp) -> Context {
             TriggerKind::ChannelPressure => Trigger::ChannelPressure,
             TriggerKind::PolyPressure => Trigger::PolyPressure,
             TriggerKind::ProgramChange => Trigger::ProgramChange,
+            TriggerKind::Timer => Trigger::Timer,
+            TriggerKind::PluginEvent => Trigger::PluginEvent,
         },
         velocity,
         mode,

@@ -3,7 +3,7 @@
 use super::within;
 use crate::wasm::component::bindings::midimon::plugin::{effects, system_control};
 use crate::wasm::component::state::{Refused, State, invalid};
-use midimon_shared::host::{HostCall, MAX_TEXT, MAX_TITLE, Mouse, MouseButton, SystemControl};
+use midimon_shared::host::{HostCall, Light, MAX_TARGET, MAX_TEXT, MAX_TITLE, Mouse, MouseButton, SystemControl};
 
 impl effects::Host for State {
     fn keystroke(&mut self, keys: String) -> Result<(), Refused> {
@@ -36,12 +36,17 @@ impl effects::Host for State {
         self.ask(HostCall::Notify { title, body }).map(drop)
     }
 
-    fn set_light(&mut self, _device: String, _channel: u8, _light: effects::Light, _value: u8) -> Result<(), Refused> {
-        Err(super::not_offered("lights"))
+    fn set_light(&mut self, device: String, channel: u8, light: effects::Light, value: u8) -> Result<(), Refused> {
+        let device = within("device's alias", device, MAX_TARGET)?;
+        let light = match light {
+            effects::Light::Note(number) => Light::Note(number),
+            effects::Light::Control(number) => Light::Control(number),
+        };
+        self.ask(HostCall::SetLight { device, channel, light, value }).map(drop)
     }
 
-    fn set_mode(&mut self, _name: String) -> Result<(), Refused> {
-        Err(super::not_offered("changing the mode"))
+    fn set_mode(&mut self, name: String) -> Result<(), Refused> {
+        self.ask(HostCall::SetMode(within("mode's name", name, MAX_TARGET)?)).map(drop)
     }
 }
 

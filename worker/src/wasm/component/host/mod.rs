@@ -13,8 +13,3 @@ pub(super) fn within<T: AsRef<[u8]>>(what: &str, value: T, max: usize) -> Result
         _ => Ok(value),
     }
 }
-
-/// What this version of midimon has no request for.
-fn not_offered(what: &str) -> Refused {
-    invalid(format!("{what}: this midimon does not offer it"))
-}

@@ -1,9 +1,12 @@
 //! What the supervisor does for a plugin: MIDI, programs, its data's usage, events, timers.
 
-use super::{not_offered, within};
+use super::within;
 use crate::wasm::component::bindings::midimon::plugin::{data, events, midi, programs, timers};
 use crate::wasm::component::state::{Refused, State, invalid, out_of_turn};
-use midimon_shared::host::{HostCall, HostReply, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_MIDI, MAX_TARGET, MAX_WAIT_MS};
+use midimon_shared::host::{
+    DataUsage, HostCall, HostReply, MAX_ACTION, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_EVENT_NAME, MAX_EVENT_VALUE,
+    MAX_MIDI, MAX_TARGET, MAX_TIMER_PARAMS, MAX_WAIT_MS,
+};
 
 impl midi::Host for State {
     fn send(&mut self, port: String, message: Vec<u8>) -> Result<(), Refused> {
@@ -33,26 +36,39 @@ impl programs::Host for State {
 
 impl data::Host for State {
     fn usage(&mut self) -> Result<data::Quota, Refused> {
-        Err(not_offered("how full the data directory is"))
+        match self.ask(HostCall::Usage)?.reply {
+            HostReply::Usage(DataUsage { used_bytes, max_bytes, used_files, max_files }) => {
+                Ok(data::Quota { used_bytes, max_bytes, used_files, max_files })
+            }
+            _ => Err(out_of_turn()),
+        }
     }
 }
 
 impl events::Host for State {
-    fn emit(&mut self, _event: String, _value: String) -> Result<(), Refused> {
-        Err(not_offered("events"))
+    fn emit(&mut self, event: String, value: String) -> Result<(), Refused> {
+        let event = within("event's name", event, MAX_EVENT_NAME)?;
+        let value = within("event's value", value, MAX_EVENT_VALUE)?;
+        self.ask(HostCall::Emit { event, value }).map(drop)
     }
 }
 
 impl timers::Host for State {
-    fn after(&mut self, _id: u32, _ms: u32, _action: String, _params: String) -> Result<(), Refused> {
-        Err(not_offered("timers"))
+    fn after(&mut self, id: u32, ms: u32, action: String, params: String) -> Result<(), Refused> {
+        set_timer(self, id, ms, false, action, params)
     }
 
-    fn every(&mut self, _id: u32, _ms: u32, _action: String, _params: String) -> Result<(), Refused> {
-        Err(not_offered("timers"))
+    fn every(&mut self, id: u32, ms: u32, action: String, params: String) -> Result<(), Refused> {
+        set_timer(self, id, ms, true, action, params)
     }
 
-    fn cancel(&mut self, _id: u32) -> Result<(), Refused> {
-        Err(not_offered("timers"))
+    fn cancel(&mut self, id: u32) -> Result<(), Refused> {
+        self.ask(HostCall::TimerCancel { id }).map(drop)
     }
+}
+
+fn set_timer(state: &State, id: u32, ms: u32, every: bool, action: String, params: String) -> Result<(), Refused> {
+    let action = within("action's name", action, MAX_ACTION)?;
+    let params = within("action's parameters", params, MAX_TIMER_PARAMS)?;
+    state.ask(HostCall::TimerSet { id, ms, every, action, params }).map(drop)
 }
