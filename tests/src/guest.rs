@@ -1,4 +1,42 @@
-//! WASM guests of the old interface, written as text.
+//! WASM guests, written as text: modules of the old interface, and components.
+
+/// The types a component's functions speak of.
+const TYPES: &str = include_str!("../../worker/tests/support/types.wat");
+
+/// A component whose `handle` runs this body and succeeds, with `more` in its core module.
+#[must_use]
+pub fn component(more: &str, handle: &str) -> String {
+    format!(
+        r#"(component {TYPES}
+        (core module $main
+            (memory (export "memory") 2)
+            (data (i32.const 0) "\40\00\00\00\05\00\00\00\45\00\00\00\05\00\00\00\4a\00\00\00\01\00\00\00")
+            (data (i32.const 64) "guest1.0.0d")
+            {more}
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 8192)
+            (func (export "describe") (result i32) i32.const 0)
+            (func (export "start") (param i32 i32) (result i32) i32.const 32)
+            (func (export "handle") (param i32) (result i32) {handle} i32.const 32)
+            (func (export "stop")))
+        (core instance $main (instantiate $main))
+        (alias core export $main "memory" (core memory $memory))
+        (alias core export $main "realloc" (core func $realloc))
+        (type $started (result (error $failure)))
+        (type $answer (option string))
+        (type $handled (result $answer (error $failure)))
+        (func $describe (result $metadata)
+            (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
+        (func $start (param "settings" string) (result $started)
+            (canon lift (core func $main "start") (memory $memory) (realloc $realloc)))
+        (func $handle (param "action" string) (param "params" string) (param "context" $context) (result $handled)
+            (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)))
+        (func $stop (canon lift (core func $main "stop")))
+        (instance $plugin
+            (export "describe" (func $describe)) (export "start" (func $start))
+            (export "handle" (func $handle)) (export "stop" (func $stop)))
+        (export "midimon:plugin/plugin@1.0.0" (instance $plugin)))"#
+    )
+}
 
 /// What every guest needs; a test replaces what it is about.
 #[derive(Clone, Debug)]

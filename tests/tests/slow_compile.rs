@@ -116,3 +116,40 @@ fn a_reload_tells_what_is_still_compiled_and_a_plugin_disabled_meanwhile_is_not_
     assert!(status.workers.is_empty(), "{:?}", status.workers);
     daemon.stop();
 }
+
+/// A component of a thousand functions, each of which takes its time, and each of which is called.
+fn thousand() -> String {
+    let body = |n: usize| {
+        let block = |k: usize| {
+            let (a, b, c) = (k % 20, (k + 7) % 20, (k + n) % 20);
+            format!("(block (br_if 0 (local.get {a})) (local.set {b} (i32.add (local.get {c}) (i32.const {k}))))")
+        };
+        let blocks: String = (0..60).map(block).collect();
+        format!("(func $f{n} (result i32) {} {blocks} local.get 1)", "(local i32)".repeat(20))
+    };
+    let functions: String = (0..1000).map(body).collect();
+    let calls: String = (0..1000).map(|n| format!("(drop (call $f{n}))")).collect();
+    midimon_tests::guest::component(&functions, &calls)
+}
+
+#[test]
+fn a_component_of_a_thousand_functions_is_compiled_while_every_pad_is_answered() {
+    let bed = Bed::new();
+    bed.install("echo");
+    bed.write_guest("a-slow-one", &thousand());
+    bed.configure(&Config::new().note(1, "echo", "quiet").note(2, "a-slow-one", "act"));
+    let mut daemon = bed.start_with(&["--input", "stdin"]);
+    daemon.wait_ready("echo");
+    let (started, mut answered, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    while is_compiling(&daemon.status().problems) {
+        longest = longest.max(daemon.answers("echo", 1));
+        answered += 1;
+    }
+    println!("{answered} answers in {:.1?} of compiling, the slowest after {longest:.1?}", started.elapsed());
+    assert!(answered > 0, "it was compiled already: make it slower");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    daemon.wait_ready("a-slow-one");
+    daemon.answers("a-slow-one", 2);
+    assert_eq!(daemon.worker("a-slow-one").calls.failed, 0);
+    daemon.stop();
+}

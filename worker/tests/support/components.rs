@@ -7,28 +7,7 @@ use midimon_shared::protocol::{CodeKind, Load};
 use std::os::fd::OwnedFd;
 
 /// The types a plugin's functions speak of, and aliases of them.
-const TYPES: &str = r#"
-    (import "midimon:plugin/types@1.0.0" (instance $types
-        (type $m (record (field "name" string) (field "version" string) (field "description" string)))
-        (export "metadata" (type (eq $m)))
-        (type $t (enum "manual" "note-press" "note-release" "control-change" "pitch-bend" "channel-pressure"
-            "poly-pressure" "program-change" "timer" "plugin-event"))
-        (export "trigger" (type $trigger (eq $t)))
-        (type $b (tuple u8 u8 u8))
-        (export "channel-message" (type $message (eq $b)))
-        (type $o8 (option u8)) (type $o16 (option u16)) (type $om (option $message))
-        (type $c (record (field "trigger" $trigger) (field "velocity" $o8) (field "mode" $o16) (field "device" $o16)
-            (field "message" $om) (field "timestamp-ms" u64) (field "monotonic-ns" u64)))
-        (export "context" (type (eq $c)))
-        (type $f (record (field "code" s32) (field "message" string)))
-        (export "failure" (type (eq $f)))
-        (type $r (variant (case "not-granted" string) (case "invalid" string) (case "too-many" string)
-            (case "timed-out" string) (case "failed" string)))
-        (export "refusal" (type (eq $r)))))
-    (alias export $types "metadata" (type $metadata))
-    (alias export $types "context" (type $context))
-    (alias export $types "failure" (type $failure))
-    (alias export $types "refusal" (type $refusal))"#;
+const TYPES: &str = include_str!("types.wat");
 
 /// What every component needs, of which each test replaces what it is about.
 ///

@@ -25,7 +25,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{IoSlice, Read, Write};
+use std::io::{IoSlice, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -71,6 +71,7 @@ pub fn sealed_memfd(bytes: &[u8]) -> OwnedFd {
     let fd = memfd_create("code", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap();
     let mut file = File::from(fd);
     file.write_all(bytes).unwrap();
+    file.rewind().unwrap(); // whoever gets it shares the position
     let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
     file.into()
