@@ -27,13 +27,14 @@ COMPONENT_TESTS := -p obs -p osc -p system -p template
 CC ?= cc
 PLUGIN_CFLAGS := -std=c99 -O2 -g1 -fPIC -Wall -Wextra -Werror -I plugins/sdk/include
 
-.PHONY: help build plugins run test bench hostile vm lint fuzz clean
+.PHONY: help build plugins run test test-langs c-bindings bench hostile vm lint fuzz clean
 
 help:
 	@echo 'make run      build everything, then play the demo (Ctrl-C stops it)'
 	@echo 'make test     build everything, then run every test'
 	@echo 'make build    the three workers and midimon'
 	@echo 'make plugins  the example plugins, into $(PLUGINS)'
+	@echo 'make test-langs  the plugins in JavaScript, Python and C components'
 	@echo 'make hostile  the tests with hostile plugins alone, as root and as an ordinary user'
 	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI (ONLY="80 bed" for some of them)'
 	@echo 'make bench    the benchmarks (BENCH="--quick --only NAME" for some of them)'
@@ -80,6 +81,16 @@ test: plugins
 	cargo test --release --workspace
 	cargo test --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS)
 	@scripts/hostile $(TARGET) ordinary
+
+# fetches the tools of these languages by itself
+test-langs: plugins
+	@scripts/setup langs
+	@scripts/test-langs $(TARGET)
+
+# after a change of plugins/wit
+c-bindings:
+	CARGO_TARGET_DIR=$(TARGET)/langs/c-bindings cargo run --quiet --manifest-path plugins/c-bindings/Cargo.toml -- \
+		plugins/wit plugins/templates/c-wasm/bindings
 
 # as this user, as an ordinary one where this is root, and the filters' rules one by one
 hostile: plugins

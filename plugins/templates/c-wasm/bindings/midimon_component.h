@@ -411,7 +411,7 @@ extern bool midimon_plugin_net_static_connection_connect(midimon_component_strin
 // The same with TLS, checked against the public roots for that host.
 extern bool midimon_plugin_net_static_connection_connect_tls(midimon_component_string_t *target, uint32_t timeout_ms, midimon_plugin_net_own_connection_t *ret, midimon_plugin_net_refusal_t *err);
 // Reads at most `max` bytes (65536 at most), waiting at most `timeout-ms` for the
-// first (30000 at most; 0 does not wait). None means the other side has finished.
+// first (30000 at most; 0 does not wait). An empty list means the other side has finished.
 extern bool midimon_plugin_net_method_connection_read(midimon_plugin_net_borrow_connection_t self, uint32_t max, uint32_t timeout_ms, midimon_component_list_u8_t *ret, midimon_plugin_net_refusal_t *err);
 // Writes all of at most 65536 bytes.
 extern bool midimon_plugin_net_method_connection_write(midimon_plugin_net_borrow_connection_t self, midimon_component_list_u8_t *bytes, uint32_t timeout_ms, midimon_plugin_net_refusal_t *err);
