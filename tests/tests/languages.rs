@@ -49,7 +49,8 @@ impl Playing {
         let started = Instant::now();
         let daemon = bed.start_in(&["--input", "stdin"], environment);
         let worker = daemon.wait_ready(id);
-        println!("{id}: ready {:.2?} after the start of midimon, {worker:?}", started.elapsed());
+        let memory = worker.memory_kib.unwrap_or(0);
+        println!("{id}: ready {:.2?} after midimon was started, {memory} KiB of its own", started.elapsed());
         let watch = daemon.watch();
         Self { id, daemon, watch }
     }
@@ -113,6 +114,7 @@ fn greets(id: &'static str) {
         .daemon
         .wait_worker(id, "its log", |worker| worker.log_tail.last().is_some_and(|line| line.contains(&logged)));
     assert_eq!(worker.pid, pid, "{worker:?}");
+    println!("{id}: calls took {:?}", worker.latency);
     playing.daemon.stop();
 }
 

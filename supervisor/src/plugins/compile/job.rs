@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 /// Starts a process, as [`crate::sys::spawn::spawn`] does.
 pub type SpawnFn = dyn Fn(SpawnSpec) -> Result<Child, SpawnError> + Send + Sync;
 
-/// Longest time a job may take: three times its processor time, as it runs below everything else
+/// Longest time a job may take: many times what its processor time is, as it runs below everything else
 /// and a busy machine leaves it little.
-pub const DEADLINE: Duration = Duration::from_secs(180);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 /// Processor time it may use. The largest components seen, which bring all of Python, take 14 s.
 const CPU_SECONDS: u64 = 60;
 /// Memory it may use; the largest ones seen take 400 MiB.
