@@ -352,7 +352,7 @@ extern bool midimon_plugin_names_mode(uint16_t index, midimon_component_string_t
 extern bool midimon_plugin_names_device(uint16_t index, midimon_component_string_t *ret);
 
 // Imported Functions from `midimon:plugin/settings@1.0.0`
-// All settings as a JSON object; the same text that `start` gets.
+// All settings as a JSON object; the same text that `start` gets. Within `describe` there are none.
 extern void midimon_plugin_settings_all(midimon_component_string_t *ret);
 
 // Imported Functions from `midimon:plugin/data@1.0.0`
