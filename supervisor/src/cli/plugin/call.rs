@@ -10,8 +10,8 @@ use midimon_shared::PluginId;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  midimon plugin call echo play
-  midimon plugin call notes note '{\"text\": \"hello\"}'")]
+  midimon plugin call notes chorus
+  midimon plugin call echo play '{\"sound\": \"rim shot\"}'")]
 pub struct Call {
     /// The plugin's id
     name: PluginId,

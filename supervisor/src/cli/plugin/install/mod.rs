@@ -9,6 +9,7 @@ mod screen;
 mod terminal;
 
 use crate::cli::output::{Look, coloured_stderr};
+use crate::cli::plugin::config::in_development;
 use crate::cli::plugin::daemon::{failed, lock};
 use crate::cli::plugin::loosened::loosened;
 use crate::cli::safe_text::safe_lines;
@@ -191,6 +192,13 @@ impl Terms {
         let plan = look(&store, &trust, &contents, self.allow_downgrade).map_err(failed)?;
         for sentence in loosened(context, &plan.id) {
             eprintln!("warning: {sentence}");
+        }
+        if in_development(context, &plan.id).is_some() {
+            eprintln!(
+                "warning: the plugin in [plugins] dir that has the id '{0}' too runs, and not this one: take it out of \
+                 there, or change its id, to use what you install",
+                plan.id
+            );
         }
         if self.dry_run {
             return self.show(context, &plan);
