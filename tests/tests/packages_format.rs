@@ -1,6 +1,7 @@
 //! Packages through the real program: made, signed, checked, and made by hand to
 //! attack. Numbers are those of the catalogue of attacks.
 
+use midimon::home::Home;
 use midimon::plugins::manifest::{FILE_NAME, FileEntry};
 use midimon::plugins::package::{compress, header};
 use midimon_tests::Bed;
@@ -115,6 +116,7 @@ fn attacked(bed: &Bed, entries: &[(&str, &[u8])], expected: &str) {
     attacked_with(bed, &compress(&archive(entries)).expect("zstd"), expected);
 }
 
+/// As [`attacked`]; installing it is refused for the same reason, whatever is allowed.
 #[track_caller]
 fn attacked_with(bed: &Bed, package: &[u8], expected: &str) {
     let dir = bed.path("attacked");
@@ -122,10 +124,13 @@ fn attacked_with(bed: &Bed, package: &[u8], expected: &str) {
     fs::create_dir(&dir).expect("a directory");
     let path = dir.join("evil.mmp");
     fs::write(&path, package).expect("a file");
+    Home::at(&bed.home()).and_then(|home| home.prepare()).expect("a home");
     let before = tree(&bed.path(""));
     let text = verified(bed, shown(&path));
     assert!(text.contains(expected), "{expected}: {text}");
     assert!(!text.contains('\u{1b}') && text.matches("FAILED").count() == 2, "{text}");
+    let text = refused(bed, &["plugin", "install", shown(&path), "--allow-unsigned", "--yes"]);
+    assert!(text.contains(expected) && !text.contains('\u{1b}'), "{expected}: {text}");
     assert_eq!(tree(&bed.path("")), before, "something was written");
 }
 
@@ -183,6 +188,29 @@ fn e085_a_bomb_takes_neither_time_nor_memory() {
     attacked_with(&bed, &bomb, "it unpacks to over ");
     // generous: this guards against minutes
     assert!(started.elapsed() < std::time::Duration::from_secs(10));
+    // nor where there is little: no file of over 8 MiB, in memory or not, and 64 MiB to work with
+    let limited = |package: &Path| {
+        let mut command = Command::new("prlimit");
+        command.args(["--fsize=8388608", "--data=67108864", "--"]);
+        let wanted = bed.command(&["plugin", "verify", shown(package)]);
+        said(&command.arg(wanted.get_program()).args(wanted.get_args()).output().expect("prlimit (util-linux)"))
+    };
+    let text = limited(&bed.path("attacked/evil.mmp"));
+    assert!(text.contains("it unpacks to over "), "{text}");
+    // the controls: an honest one passes there, and one that is really that long does not
+    let honest = bed.path("honest.mmp");
+    let small = vec![0; 1 << 19];
+    let random: Vec<u8> =
+        (0_u32..9 << 18).flat_map(|at| (at.wrapping_mul(0x9E37_79B9) ^ (at >> 7)).to_le_bytes()).collect();
+    for (data, fits) in [(&small, true), (&random, false)] {
+        let text = manifest("", &[FILES[0], ("data", data)]);
+        let package = compress(&archive(&[(FILE_NAME, &text), FILES[0], ("data", data)])).expect("zstd");
+        fs::write(&honest, package).expect("a file");
+        let text = verified(&bed, shown(&honest));
+        assert_eq!(text.matches("FAILED").count(), 1, "without limits both are fine: {text}");
+        let text = limited(&honest);
+        assert_eq!(text.contains("SHA-256 as listed"), fits, "{text}");
+    }
 }
 
 #[test]
@@ -193,7 +221,7 @@ fn e086_e087_an_id_that_misleads_and_a_text_read_in_two_ways_are_refused() {
     for (from, to, expected) in [
         ("\"ab\"", "\"..\"", "is not a plugin id"),
         ("\"ab\"", "\"\u{430}b\"", "is not a plugin id"),
-        ("\"1.2.3\"", "\"../1.2.3\"", "FAILED  plugin.toml"),
+        ("\"1.2.3\"", "\"../1.2.3\"", "`version`: unexpected character"),
         ("name = \"N\"", "name = \"N\"\nname = \"M\"", "duplicate key"),
         ("name = \"N\"", "name = \"N\"\nrun = \"sh\"", "unknown key `run`"),
     ] {
