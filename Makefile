@@ -68,7 +68,7 @@ plugins: build
 	@scripts/install-plugin benches/probe $(BIN)/libprobe.so $(FIXTURES)
 	@scripts/install-plugin benches/probe-wasm $(WASM)/probe_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin benches/probe-component $(COMPONENTS)/probe_component.wasm $(FIXTURES)
-	@for fixture in no-export old-abi hanging-constructor hanging-init failing-init filler flat-out asking given; do \
+	@for fixture in no-export old-abi hanging-constructor hanging-init failing-init filler flat-out asking given events; do \
 		$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/fixture.so tests/fixtures/$$fixture/plugin.c; \
 		scripts/install-plugin tests/fixtures/$$fixture $(BIN)/fixture.so $(FIXTURES); \
 	done

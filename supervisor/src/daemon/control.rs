@@ -237,18 +237,28 @@ impl Running {
         let (there, problems) = (self.manager.list(), self.manager.problems());
         let (_, compiled) = self.router.mode();
         let called = compiled.bindings.iter().map(|binding| &binding.plugin).collect();
-        plugin_problems(is_done, &loading, &problems, &there, &called)
+        let heard = compiled.events.plugins().collect();
+        plugin_problems(is_done, &loading, &problems, &there, &Wanted { called, heard })
     }
 }
 
-/// What is wrong with plugins, or takes long, a sentence each. `called` are those
-/// that mappings call; they are missed only when it `is_done` or known what is there.
+/// The plugins that mappings name.
+#[derive(Default)]
+struct Wanted<'w> {
+    /// For actions.
+    called: BTreeSet<&'w PluginId>,
+    /// For events.
+    heard: BTreeSet<&'w PluginId>,
+}
+
+/// What is wrong with plugins, or takes long, a sentence each. Those that are `wanted` are
+/// missed only when it `is_done` or known what is there.
 fn plugin_problems(
     is_done: bool,
     loading: &Loading,
     problems: &[Problem],
     there: &[PluginId],
-    called: &BTreeSet<&PluginId>,
+    wanted: &Wanted<'_>,
 ) -> Vec<String> {
     let Loading { compiling, waiting } = loading;
     let compiling_now = compiling.iter().map(|id| match &waiting[..] {
@@ -263,9 +273,11 @@ fn plugin_problems(
         let is_problem = problems.iter().any(|problem| problem.plugin.as_ref() == Some(id));
         is_problem || there.contains(id) || waiting.contains(id) || compiling.as_ref() == Some(id)
     };
-    let missing = called.iter().filter(|&&id| is_known && !is_accounted(id));
-    let missing =
-        missing.map(|id| format!("plugin {id}: mappings call it, but it is disabled or not in [plugins] dir"));
+    let all = wanted.called.union(&wanted.heard);
+    let missing = all.filter(|&&id| is_known && !is_accounted(id)).map(|id| {
+        let why = if wanted.called.contains(id) { "call it" } else { "wait for its events" };
+        format!("plugin {id}: mappings {why}, but it is disabled or not in [plugins] dir")
+    });
     compiling_now.chain(problems.iter().map(ToString::to_string)).chain(missing).collect()
 }
 
@@ -294,23 +306,28 @@ mod tests {
     #[test]
     fn a_plugin_is_missed_once_it_is_known_what_is_there_and_not_while_its_turn_comes() {
         let (gone, slow, next, bad) = (id("gone"), id("slow"), id("next"), id("bad"));
-        let called = BTreeSet::from([&gone, &slow, &next, &bad]);
+        let silent = id("silent");
+        let wanted = Wanted {
+            called: BTreeSet::from([&gone, &slow, &next, &bad]),
+            heard: BTreeSet::from([&gone, &next, &silent]),
+        };
         let problems = [Problem { plugin: Some(bad.clone()), reason: "no code".to_owned() }];
         let missing = "plugin gone: mappings call it, but it is disabled or not in [plugins] dir";
+        let unheard = "plugin silent: mappings wait for its events, but it is disabled or not in [plugins] dir";
 
-        let unknown = plugin_problems(false, &Loading::default(), &[], &[], &called);
+        let unknown = plugin_problems(false, &Loading::default(), &[], &[], &wanted);
         assert_eq!(unknown, Vec::<String>::new());
         let loading = Loading { compiling: Some(slow.clone()), waiting: vec![next.clone()] };
-        let told = plugin_problems(false, &loading, &problems, &[], &called);
-        assert_eq!(told, ["still compiling slow; after it comes next", "plugin bad: no code", missing]);
-        let done = plugin_problems(true, &Loading::default(), &problems, &[slow.clone(), next.clone()], &called);
-        assert_eq!(done, ["plugin bad: no code", missing]);
+        let told = plugin_problems(false, &loading, &problems, &[], &wanted);
+        assert_eq!(told, ["still compiling slow; after it comes next", "plugin bad: no code", missing, unheard]);
+        let done = plugin_problems(true, &Loading::default(), &problems, &[slow.clone(), next.clone()], &wanted);
+        assert_eq!(done, ["plugin bad: no code", missing, unheard]);
     }
 
     #[test]
     fn a_directory_that_cannot_be_read_is_told_as_a_sentence_of_its_own() {
         let problem = Problem { plugin: None, reason: "cannot read the plugin directory /x".to_owned() };
-        let told = plugin_problems(true, &Loading::default(), &[problem], &[], &BTreeSet::new());
+        let told = plugin_problems(true, &Loading::default(), &[problem], &[], &Wanted::default());
         assert_eq!(told, ["cannot read the plugin directory /x"]);
     }
 }

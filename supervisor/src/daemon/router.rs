@@ -16,7 +16,7 @@ use crate::workers::bindings::{BindError, BindSpec};
 use crate::workers::lane::{NameTables, Ticket};
 use crate::workers::manager::{PluginManager, Target};
 use midimon_shared::context::TriggerStamp;
-use midimon_shared::{ChannelMessage, PluginId};
+use midimon_shared::{ChannelMessage, PluginId, U7};
 use std::cell::RefCell;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -240,6 +240,12 @@ impl Router {
             let (plugin, name, value) = (plugin.clone(), event.into(), value.into());
             self.monitor.publish(MonitorEvent::PluginEvent { at: now, plugin, name, value });
         }
+        let (velocity, unix_ms) = (number(value), clock::unix_ms_at(now));
+        self.step_core(now, |core| match core.engine.compiled().events.find(plugin, event, value) {
+            Some(event) => Input::PluginEvent { event, velocity, unix_ms },
+            // nothing waits for it; what is due is done, as with every input
+            None => Input::Timer,
+        });
     }
 
     /// Makes the mode of this name the active one.
@@ -302,6 +308,11 @@ impl Router {
         let core = self.core();
         (core.messages, core.hits, core.engine.dropped_delays())
     }
+}
+
+/// What an event says, where it is a number that MIDI knows.
+fn number(value: &str) -> Option<U7> {
+    value.trim().parse().ok().and_then(U7::new)
 }
 
 fn bind_spec(binding: &PluginBinding) -> (PluginId, BindSpec) {

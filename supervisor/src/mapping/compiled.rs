@@ -1,5 +1,6 @@
 //! A configuration as tables the engine can run: immutable, shared, swapped whole.
 
+use super::events::{EventKey, EventTable};
 use super::types::{BindingIndex, DeviceIndex, Effect, EffectIndex, MappingIndex, ModeIndex, PluginBinding};
 use midimon_shared::{Channel, ChannelMessage};
 use std::ops::Range;
@@ -24,6 +25,8 @@ pub struct Compiled {
     pub effects: Vec<Effect>,
     /// What to call each mapping; a `MappingIndex` counts these.
     pub mappings: Vec<MappingInfo>,
+    /// The events of plugins that mappings wait for.
+    pub events: EventTable,
     pub(super) rules: Vec<Rule>,
     pub(super) steps: Vec<Step>,
     pub(super) index: Index,
@@ -72,7 +75,8 @@ pub(super) struct Matcher {
     pub channel: Option<Channel>,
     /// `None`: any.
     pub device: Option<DeviceIndex>,
-    /// Smallest and largest value taken: velocity, pressure, controller value or bend.
+    /// Smallest and largest value taken: velocity, pressure, controller value or bend; of an
+    /// event, the number of its value.
     pub min: u16,
     pub max: u16,
 }
@@ -116,12 +120,13 @@ pub(super) enum Step {
 }
 
 /// What a message is about, as a small number: the kind, and the note,
-/// controller or program.
+/// controller or program; after those, the events of plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Slot(u16);
 
 impl Slot {
-    const COUNT: usize = 4 * 128 + 2;
+    /// Those of messages; events of plugins come after them.
+    const MESSAGES: u16 = 4 * 128 + 2;
     pub const CHANNEL_PRESSURE: Self = Self(512);
     pub const PITCH_BEND: Self = Self(513);
 
@@ -139,6 +144,15 @@ impl Slot {
 
     pub const fn poly_pressure(note: u8) -> Self {
         Self(384 + (note as u16 & 127))
+    }
+
+    /// An event of the configuration's table.
+    pub const fn event(event: u16) -> Self {
+        Self(Self::MESSAGES.saturating_add(event))
+    }
+
+    const fn as_event(self) -> Option<u16> {
+        self.0.checked_sub(Self::MESSAGES)
     }
 
     /// Whether what it is about is pressed and released.
@@ -166,7 +180,9 @@ impl Slot {
 /// loads and the candidates of that one key, pad or knob.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    /// `starts[scope * Slot::COUNT + slot]` is where its candidates start; one more ends the last.
+    /// Slots of one scope.
+    slots: usize,
+    /// `starts[scope * slots + slot]` is where its candidates start; one more ends the last.
     starts: Vec<u32>,
     candidates: Vec<Candidate>,
 }
@@ -179,16 +195,17 @@ struct Candidate {
 
 impl Index {
     /// `scopes` counts the modes and one more for the globals; rules come with their scope.
-    pub fn build(scopes: usize, rules: impl Iterator<Item = (usize, Matcher)>) -> Self {
+    pub fn build(scopes: usize, events: &EventTable, rules: impl Iterator<Item = (usize, Matcher)>) -> Self {
+        let slots = usize::from(Slot::MESSAGES) + events.len();
         let mut keyed: Vec<_> = rules
             .enumerate()
             .map(|(mapping, (scope, matcher))| {
-                let key = scope * Slot::COUNT + usize::from(matcher.slot.0);
+                let key = scope * slots + usize::from(matcher.slot.0);
                 (key, Candidate { matcher, mapping: mapping as MappingIndex })
             })
             .collect();
         keyed.sort_by_key(|&(key, _)| key); // stable: the order written decides within a key
-        let mut starts = vec![0; scopes * Slot::COUNT + 1];
+        let mut starts = vec![0; scopes * slots + 1];
         for &(key, _) in &keyed {
             starts[key + 1] += 1;
         }
@@ -197,25 +214,20 @@ impl Index {
             total += *start;
             *start = total;
         }
-        Self { starts, candidates: keyed.into_iter().map(|(_, candidate)| candidate).collect() }
+        Self { slots, starts, candidates: keyed.into_iter().map(|(_, candidate)| candidate).collect() }
     }
 
-    fn first(
-        &self,
-        scope: usize,
-        slot: Slot,
-        value: u16,
-        channel: Channel,
-        device: DeviceIndex,
-    ) -> Option<MappingIndex> {
-        let key = scope * Slot::COUNT + usize::from(slot.0);
-        let range = *self.starts.get(key)? as usize..*self.starts.get(key + 1)? as usize;
-        let takes = |matcher: &Matcher| {
-            (matcher.min..=matcher.max).contains(&value)
-                && matcher.channel.is_none_or(|wanted| wanted == channel)
-                && matcher.device.is_none_or(|wanted| wanted == device)
-        };
-        let found = self.candidates.get(range)?.iter().find(|candidate| takes(&candidate.matcher))?;
+    /// Those of a slot in a scope; none for a slot there is not.
+    fn candidates(&self, scope: usize, slot: Slot) -> Option<&[Candidate]> {
+        // a slot beyond would be the next scope's
+        let slot = Some(usize::from(slot.0)).filter(|&slot| slot < self.slots)?;
+        let key = scope * self.slots + slot;
+        self.candidates.get(*self.starts.get(key)? as usize..*self.starts.get(key + 1)? as usize)
+    }
+
+    fn first(&self, scope: usize, slot: Slot, value: u16, takes: impl Fn(&Matcher) -> bool) -> Option<MappingIndex> {
+        let takes = |matcher: &Matcher| (matcher.min..=matcher.max).contains(&value) && takes(matcher);
+        let found = self.candidates(scope, slot)?.iter().find(|candidate| takes(&candidate.matcher))?;
         Some(found.mapping)
     }
 }
@@ -229,9 +241,10 @@ impl Default for Compiled {
             bindings: Vec::new(),
             effects: Vec::new(),
             mappings: Vec::new(),
+            events: EventTable::default(),
             rules: Vec::new(),
             steps: Vec::new(),
-            index: Index::build(2, std::iter::empty()),
+            index: Index::build(2, &EventTable::default(), std::iter::empty()),
         }
     }
 }
@@ -263,7 +276,18 @@ impl Compiled {
         message: ChannelMessage,
         (slot, value): (Slot, u16),
     ) -> Option<MappingIndex> {
-        let first = |scope| self.index.first(scope, slot, value, message.channel(), device);
+        let channel = message.channel();
+        let takes = |matcher: &Matcher| {
+            matcher.channel.is_none_or(|wanted| wanted == channel)
+                && matcher.device.is_none_or(|wanted| wanted == device)
+        };
+        let first = |scope| self.index.first(scope, slot, value, takes);
+        first(usize::from(mode)).or_else(|| first(self.modes.len()))
+    }
+
+    /// The mapping that takes an event: the first of the mode's, then of the globals.
+    pub(super) fn find_event(&self, mode: ModeIndex, key: EventKey) -> Option<MappingIndex> {
+        let first = |scope| self.index.first(scope, Slot::event(key.event), key.value, |_| true);
         first(usize::from(mode)).or_else(|| first(self.modes.len()))
     }
 
@@ -287,14 +311,18 @@ impl Compiled {
             Some(device) => Some(self.device_index(&old.devices.get(usize::from(device))?.alias)?),
             None => None,
         };
-        let wanted = Matcher { device, ..rule.matcher };
-        let key = scope * Slot::COUNT + usize::from(wanted.slot.0);
-        let range = *self.index.starts.get(key)? as usize..*self.index.starts.get(key + 1)? as usize;
-        self.index.candidates.get(range)?.iter().filter(|candidate| candidate.matcher == wanted).find_map(|candidate| {
-            let new = self.rule(candidate.mapping)?;
-            let same = |ours, theirs| self.same_program(ours, old, theirs);
-            (same(new.press, rule.press) && same(new.release, rule.release)).then_some(candidate.mapping)
-        })
+        let mut wanted = Matcher { device, ..rule.matcher };
+        if let Some(event) = wanted.slot.as_event() {
+            let (event, range) = self.events.translate(&old.events, event, (wanted.min, wanted.max))?;
+            (wanted.slot, (wanted.min, wanted.max)) = (Slot::event(event), range);
+        }
+        self.index.candidates(scope, wanted.slot)?.iter().filter(|candidate| candidate.matcher == wanted).find_map(
+            |candidate| {
+                let new = self.rule(candidate.mapping)?;
+                let same = |ours, theirs| self.same_program(ours, old, theirs);
+                (same(new.press, rule.press) && same(new.release, rule.release)).then_some(candidate.mapping)
+            },
+        )
     }
 
     fn same_program(&self, ours: Program, old: &Self, theirs: Program) -> bool {

@@ -5,6 +5,7 @@
 pub mod compiled;
 pub mod config;
 pub mod engine;
+pub mod events;
 #[cfg(test)]
 mod tests;
 pub mod types;

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out.
 
+use super::events::EventKey;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::{Channel, ChannelMessage, PluginId, U7, U14};
 use std::sync::Arc;
@@ -29,6 +30,15 @@ pub enum Input {
         device: DeviceIndex,
         /// What it sent.
         message: ChannelMessage,
+        /// Milliseconds since the Unix epoch, for the context.
+        unix_ms: u64,
+    },
+    /// A plugin emitted an event that a mapping waits for.
+    PluginEvent {
+        /// Which, in the tables of the configuration in force.
+        event: EventKey,
+        /// The number it says, where it says one.
+        velocity: Option<U7>,
         /// Milliseconds since the Unix epoch, for the context.
         unix_ms: u64,
     },

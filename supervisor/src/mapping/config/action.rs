@@ -9,6 +9,7 @@ use super::params::params;
 use super::text::cut;
 use super::walker::{Field, Table};
 use crate::mapping::types::{Effect, PluginBinding, Shell};
+use midimon_shared::PluginId;
 use std::time::Duration;
 
 /// Levels of Sequence and Repeat.
@@ -101,17 +102,21 @@ fn nested(field: Field<'_>, depth: usize) -> Option<Action> {
     Some(Action { kind, on, label, span })
 }
 
-fn plugin(table: &mut Table<'_>) -> Option<(ActionKind, String)> {
-    table.call("a Plugin action");
+/// The plugin that a trigger or an action names.
+pub(super) fn plugin_id(table: &mut Table<'_>) -> Option<PluginId> {
     let id = table.take("plugin").required();
-    let plugin = id.clone().text(256).and_then(|text| match text.parse() {
+    match id.clone().text(256)?.parse::<PluginId>() {
         Ok(plugin) => Some(plugin),
         Err(error) => {
-            let error: midimon_shared::id::InvalidPluginId = error;
             id.error(Code::BadPluginId, error.to_string());
             None
         }
-    });
+    }
+}
+
+fn plugin(table: &mut Table<'_>) -> Option<(ActionKind, String)> {
+    table.call("a Plugin action");
+    let plugin = plugin_id(table);
     let action = table.take("action").required().name();
     let params = params(table.take("params"));
     let timeout = table.take("timeout_ms").number::<u32>(1..=600_000);

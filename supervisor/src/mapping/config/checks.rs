@@ -33,7 +33,7 @@ pub(super) fn check(document: &Document, sink: &Sink) {
     for (mode, _) in document.modes.iter().zip(&reached).skip(1).filter(|&(_, &reached)| !reached) {
         let message = format!("no ModeChange leads to the mode {}", quoted(&mode.text));
         let note = Diagnostic::new(Severity::Note, Code::UnreachableMode, mode.span.clone(), message);
-        sink.push(note.help("only `midimon mode NAME` does"));
+        sink.push(note.help("only `midimon mode NAME` does, or a plugin that may"));
     }
     shadowed(document, sink);
 }

@@ -63,13 +63,14 @@ codes! {
         apart. In plugin ids, `-` and `_` count as the same character."
     Shadowed = "MM0203": "The first mapping that matches takes the event. An earlier one matches everything this one \
         would, so this one never fires. Remove one of the two, or make the earlier one narrower."
-    UnreachableMode = "MM0204": "No ModeChange action leads to this mode, so only `midimon mode NAME` does."
+    UnreachableMode = "MM0204": "No ModeChange action leads to this mode, so only `midimon mode NAME` does, or a plugin \
+        with the grant `mode`."
     BadPluginId = "MM0205": "A plugin id has 2 to 64 characters of a-z, 0-9, `-` and `_`, the first one a letter or digit."
     UnknownKeyName = "MM0206": "A Keystroke names a key that does not exist. Keys are single characters, or names such as \
         space, enter, f5, ctrl, volume_up."
     UnknownDevice = "MM0207": "A trigger names a device that no `[device]` or `[[devices]]` table has as its alias."
-    NoRelease = "MM0208": "Only notes are released. A knob, wheel, pedal or program change has no release an action could \
-        run on."
+    NoRelease = "MM0208": "Only notes are released. A knob, wheel, pedal, program change or event of a plugin has no \
+        release an action could run on."
     BadGrant = "MM0209": "A grant is `kind` or `kind:target`: filesystem, network:HOST:PORT, midi:PORT NAME, \
         subprocess:PROGRAM, input, system-control, audio, mode."
     TooLong = "MM0210": "Written out, with every repetition, a mapping may have 10,000 steps, and a configuration 1,000,000."

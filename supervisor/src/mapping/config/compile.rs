@@ -58,6 +58,7 @@ impl<'d> Compiler<'d> {
             compiled: Compiled {
                 modes: document.modes.iter().map(|mode| Arc::clone(&mode.text)).collect(),
                 devices: document.devices.iter().map(|(device, _)| device.clone()).collect(),
+                events: document.events.clone(),
                 ..Compiled::default()
             },
             bindings: HashMap::new(),
@@ -161,7 +162,7 @@ impl<'d> Compiler<'d> {
 
     fn finish(mut self) -> Compiled {
         let rules = self.scopes.iter().copied().zip(self.compiled.rules.iter().map(|rule| rule.matcher));
-        self.compiled.index = Index::build(self.document.modes.len() + 1, rules);
+        self.compiled.index = Index::build(self.document.modes.len() + 1, &self.compiled.events, rules);
         self.compiled
     }
 }

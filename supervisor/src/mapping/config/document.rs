@@ -5,7 +5,7 @@ use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::model::{Document, Mapping, Named};
 use super::plugins::{PluginSettings, plugins};
-use super::trigger::trigger;
+use super::trigger::{number_events, trigger};
 use super::walker::{Field, Table};
 use crate::mapping::compiled::{DEFAULT_DEVICE, DEFAULT_MODE, DeviceConfig};
 use midimon_shared::PluginId;
@@ -45,6 +45,7 @@ pub(super) fn read(mut root: Table<'_>) -> Read {
     advanced_settings(root.take("advanced_settings"));
     read.logging = logging(root.take("logging"));
     (read.plugins_dir, read.plugins) = plugins(root.take("plugins"));
+    number_events(&mut read.document, root.context);
     root.finish();
     if read.document.devices.is_empty() {
         read.document.devices.push((DeviceConfig::every_input(), 0..0));

@@ -2,8 +2,9 @@
 
 use super::walker::Span;
 use crate::mapping::compiled::{DeviceConfig, Slot};
+use crate::mapping::events::EventTable;
 use crate::mapping::types::{Effect, PluginBinding};
-use midimon_shared::Channel;
+use midimon_shared::{Channel, PluginId};
 use std::sync::Arc;
 
 /// A text with its place.
@@ -19,6 +20,8 @@ pub(super) struct Document {
     pub modes: Vec<Named>,
     pub devices: Vec<(DeviceConfig, Span)>,
     pub mappings: Vec<Mapping>,
+    /// What their triggers name of plugins; see [`super::trigger::number_events`].
+    pub events: EventTable,
 }
 
 #[derive(Debug)]
@@ -36,7 +39,9 @@ pub(super) struct Mapping {
 
 #[derive(Debug)]
 pub(super) struct Trigger {
+    /// What it waits for. Of an event, slot and range are known when all triggers are.
     pub slot: Slot,
+    pub event: Option<PluginEvent>,
     pub channel: Option<Channel>,
     pub device: Option<Named>,
     pub min: u16,
@@ -44,6 +49,15 @@ pub(super) struct Trigger {
     /// In a few words, for labels.
     pub label: String,
     pub span: Span,
+}
+
+/// An event of a plugin, as a trigger names it.
+#[derive(Debug)]
+pub(super) struct PluginEvent {
+    pub plugin: PluginId,
+    pub name: Arc<str>,
+    /// `None`: any.
+    pub value: Option<Arc<str>>,
 }
 
 #[derive(Debug)]

@@ -1,11 +1,15 @@
 //! `trigger = { type = … }`.
 
+use super::action::plugin_id;
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
-use super::model::{Named, Trigger};
-use super::walker::{Field, Schema, Table};
+use super::model::{Document, Named, PluginEvent, Trigger};
+use super::text::cut;
+use super::walker::{Context, Field, Schema, Table};
 use crate::mapping::compiled::Slot;
+use crate::mapping::events::{ALL_VALUES, EventTable, MAX_EVENTS};
 use midimon_shared::Channel;
+use midimon_shared::host::{MAX_EVENT_NAME, MAX_EVENT_VALUE};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -14,6 +18,7 @@ enum Kind {
     PitchBend,
     Aftertouch,
     ProgramChange,
+    Plugin,
     /// Known from elsewhere, not here yet.
     Later(&'static str),
 }
@@ -24,6 +29,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("PitchBend", Kind::PitchBend),
     ("Aftertouch", Kind::Aftertouch),
     ("ProgramChange", Kind::ProgramChange),
+    ("Plugin", Kind::Plugin),
     ("VelocityRange", Kind::Later("use Note with `velocity = \"41..=80\"`, one mapping for each range")),
     ("LongPress", Kind::Later("")),
     ("DoubleTap", Kind::Later("")),
@@ -47,6 +53,7 @@ pub(super) fn trigger(field: Field<'_>) -> Option<Trigger> {
         Kind::PitchBend => pitch_bend(&mut table),
         Kind::Aftertouch => aftertouch(&mut table),
         Kind::ProgramChange => program_change(&mut table),
+        Kind::Plugin => return plugin(table),
         Kind::Later(instead) => {
             let error = Diagnostic::error(Code::NotSupported, kind_span, "this trigger is not supported yet");
             // its keys are its own affair: no more is said about them
@@ -59,7 +66,7 @@ pub(super) fn trigger(field: Field<'_>) -> Option<Trigger> {
     let span = table.span();
     table.finish();
     let (slot, (min, max), label) = parsed?;
-    Some(Trigger { slot, channel, device, min, max, label, span })
+    Some(Trigger { slot, event: None, channel, device, min, max, label, span })
 }
 
 type Parsed = Option<(Slot, (u16, u16), String)>;
@@ -110,6 +117,52 @@ fn program_change(table: &mut Table<'_>) -> Parsed {
     table.call("a ProgramChange trigger");
     let program = table.take("program").required().number::<u8>(0..=127)?;
     Some((Slot::program(program), (0, 0), format!("ProgramChange {program}")))
+}
+
+/// An event that a plugin emits. It comes from no device and on no channel.
+fn plugin(mut table: Table<'_>) -> Option<Trigger> {
+    table.call("a Plugin trigger");
+    let plugin = plugin_id(&mut table);
+    let name = table.take("event").required().line(MAX_EVENT_NAME);
+    let value = table.take("value");
+    let value_wrong = value.is_present();
+    // unlike other texts it may be empty: an event that says nothing has an empty value
+    let is_empty = value.value().is_some_and(|value| value.as_str() == Some(""));
+    let value = if is_empty { Some("") } else { value.text(MAX_EVENT_VALUE) };
+    let span = table.span();
+    table.finish();
+    let (plugin, name) = (plugin?, name?);
+    if value_wrong && value.is_none() {
+        return None;
+    }
+    let label = match value {
+        Some(value) => format!("Plugin {plugin} {name} \"{}\"", cut(value, 30)),
+        None => format!("Plugin {plugin} {name}"),
+    };
+    let event = Some(PluginEvent { plugin, name: name.into(), value: value.map(Into::into) });
+    // both are known when all triggers are
+    let (slot, (min, max)) = (Slot::event(0), ALL_VALUES);
+    Some(Trigger { slot, event, channel: None, device: None, min, max, label, span })
+}
+
+/// Gives each event its number, and each of the values that are named its own.
+pub(super) fn number_events(document: &mut Document, context: Context<'_>) {
+    let named = document.mappings.iter().filter_map(|mapping| mapping.trigger.as_ref()?.event.as_ref());
+    let table = EventTable::build(named.map(|event| (&event.plugin, &event.name, event.value.as_ref())));
+    let too_many = table.len() > MAX_EVENTS;
+    for mapping in &mut document.mappings {
+        let Some(trigger) = &mut mapping.trigger else { continue };
+        let Some(PluginEvent { plugin, name, value }) = &trigger.event else { continue };
+        let key = table.find(plugin, name, value.as_deref().unwrap_or_default());
+        let Some(key) = key.filter(|_| !too_many) else {
+            let message = format!("a configuration can wait for {MAX_EVENTS} different events of plugins at most");
+            context.error(Code::TooMany, trigger.span.clone(), message);
+            return;
+        };
+        trigger.slot = Slot::event(key.event);
+        (trigger.min, trigger.max) = if value.is_some() { (key.value, key.value) } else { ALL_VALUES };
+    }
+    document.events = table;
 }
 
 fn label(what: &str, range: (u16, u16), all: (u16, u16)) -> String {

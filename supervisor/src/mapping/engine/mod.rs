@@ -9,6 +9,7 @@ mod held;
 mod swap;
 
 use super::compiled::{Compiled, Program, Slot, Step};
+use super::events::EventKey;
 use super::types::{DeviceIndex, Input, MappingIndex, ModeIndex, Output, SourceIndex};
 use crate::clock::Time;
 use delays::{Cursor, Delays, Phase};
@@ -69,6 +70,7 @@ impl Engine {
         run.what_is_due();
         match input {
             Input::Message { source, device, message, unix_ms } => run.message(source, device, message, unix_ms),
+            Input::PluginEvent { event, velocity, unix_ms } => run.plugin_event(event, velocity, unix_ms),
             Input::Timer => {}
             Input::SetMode(mode) => run.set_mode(mode),
             Input::SourceGone(source) => run.release_where(|press| press.pad.source == source),
@@ -166,6 +168,21 @@ impl Run<'_> {
         if self.start(mapping, self.stamp(device, message)) {
             self.state.held.insert(Press { pad, device, mapping });
         }
+    }
+
+    fn plugin_event(&mut self, event: EventKey, velocity: Option<U7>, unix_ms: u64) {
+        self.state.wall = (self.now, unix_ms);
+        let Some(mapping) = self.compiled.find_event(self.state.mode, event) else { return };
+        let stamp = TriggerStamp {
+            velocity: velocity.map(U7::get),
+            mode: Some(self.state.mode),
+            device: None,
+            unix_ms,
+            monotonic_ns: self.now.as_nanos(),
+            kind: TriggerKind::PluginEvent,
+            message: None,
+        };
+        self.start(mapping, stamp);
     }
 
     fn find(&self, device: DeviceIndex, message: ChannelMessage) -> Option<MappingIndex> {

@@ -219,3 +219,58 @@ fn every_code_but_those_of_whole_files_and_of_limits_has_a_case_here() {
         assert!(cases.contains(code.as_str()), "{}", code.as_str());
     }
 }
+
+#[test]
+fn an_event_needs_its_plugin_and_its_name_and_takes_no_device() {
+    let right = r#"type = "Plugin", plugin = "obs", event = "scene_changed", value = """#;
+    assert_eq!(trigger(right), [""; 0]);
+    assert_eq!(trigger(r#"type = "Plugin""#), [r#"2 MM0101 { type = "Plugin" }"#; 2]);
+    assert_eq!(trigger(&format!("{right}, channel = 1")), ["2 MM0103 channel"]);
+    assert_eq!(trigger(&format!("{right}, device = \"default\"")), ["2 MM0103 device"]);
+    assert_eq!(trigger(r#"type = "Plugin", plugin = "OBS", event = "e""#), ["2 MM0205 \"OBS\""]);
+    let long = "x".repeat(65);
+    let found = trigger(&format!(r#"type = "Plugin", plugin = "obs", event = "{long}", value = 5"#));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains(&long) && found[1].ends_with(" 5"), "{found:?}");
+    let text = diagnostics(
+        "[[global_mappings]]\ntrigger = { type = \"Plugin\", plugin = \"obs\", evnt = \"e\" }\n\
+        action = { type = \"Panic\", on = \"both\" }\n",
+    );
+    assert!(text.render(false).contains("did you mean `event`?"), "{}", text.render(false));
+    let on = shown(
+        "[[global_mappings]]\ntrigger = { type = \"Plugin\", plugin = \"obs\", event = \"e\" }\n\
+        action = { type = \"Panic\", on = \"both\" }\n",
+    );
+    assert_eq!(on, ["3 MM0208 \"both\""]);
+}
+
+#[test]
+fn an_event_that_an_earlier_mapping_takes_whatever_its_value_never_fires() {
+    let mapping = |more: &str| {
+        format!(
+            "[[global_mappings]]\ntrigger = {{ type = \"Plugin\", plugin = \"obs\", event = \"e\"{more} }}\n\
+            action = {{ type = \"Panic\" }}\n"
+        )
+    };
+    let (any, live) = (mapping(""), mapping(", value = \"Live\""));
+    assert_eq!(shown(&(live.clone() + &any)), [""; 0]);
+    assert_eq!(shown(&(any.clone() + &live)).len(), 1);
+    assert_eq!(shown(&(live.clone() + &live)).len(), 1);
+    assert_eq!(shown(&(live + &mapping(", value = \"live\""))), [""; 0]);
+}
+
+#[test]
+fn more_events_than_a_table_holds_are_refused() {
+    let config = |count: usize| -> String {
+        let one = |number| {
+            format!(
+                "[[global_mappings]]\ntrigger = {{ type = \"Plugin\", plugin = \"obs\", event = \"e{number}\" }}\n\
+                action = {{ type = \"Panic\" }}\n"
+            )
+        };
+        (0..count).map(one).collect()
+    };
+    assert!(load(&config(crate::mapping::events::MAX_EVENTS)).is_ok());
+    let refused = load(&config(crate::mapping::events::MAX_EVENTS + 1)).unwrap_err();
+    assert_eq!(refused.iter().filter(|found| found.code == Code::TooMany).count(), 1);
+}

@@ -13,6 +13,13 @@ use std::sync::Arc;
 /// Few notes and two modes, so that inputs meet.
 fn config(variant: u8) -> String {
     let mut text = String::from("schema = 1\n");
+    for value in ["1", "x"].iter().take(usize::from(variant)) {
+        let action =
+            r#"{ type = "Sequence", actions = [{ type = "Delay", ms = 20 }, { type = "ModeChange", mode = "B" }] }"#;
+        text += &format!(
+            "[[global_mappings]]\ntrigger = {{ type = \"Plugin\", plugin = \"pp\", event = \"e\", value = \"{value}\" }}\naction = {action}\n"
+        );
+    }
     for mode in ["A", "B"] {
         text += &format!("[[modes]]\nname = \"{mode}\"\n");
         for note in 0..4 {
@@ -36,6 +43,7 @@ enum Act {
     Message([u8; 3]),
     Wait(u64),
     Mode(u16),
+    Event(&'static str),
     Gone,
     Panic,
     Swap(u8),
@@ -48,6 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0u8..2, prop_oneof![Just(1u8), Just(123), Just(121), Just(64)]).prop_map(|(channel, cc)| Act::Message([0xB0 | channel, cc, 0])),
         4 => (0u64..60).prop_map(Act::Wait),
         2 => (0u16..3).prop_map(Act::Mode),
+        2 => prop::sample::select(&["1", "x", "other"][..]).prop_map(Act::Event),
         1 => Just(Act::Gone),
         1 => Just(Act::Panic),
         1 => (0u8..4).prop_map(Act::Swap),
@@ -88,6 +97,10 @@ proptest! {
                     Input::Timer
                 }
                 Act::Mode(mode) => Input::SetMode(mode),
+                Act::Event(value) => match engine.compiled().events.find(&"pp".parse().unwrap(), "e", value) {
+                    Some(event) => Input::PluginEvent { event, velocity: None, unix_ms: 0 },
+                    None => Input::Timer,
+                },
                 Act::Gone => Input::SourceGone(0),
                 Act::Panic => Input::ReleaseAll,
                 Act::Swap(variant) => {

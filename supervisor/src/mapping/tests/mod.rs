@@ -4,6 +4,7 @@
 mod channels;
 mod diagnostics;
 mod documentation;
+mod events;
 mod first_match;
 mod invariants;
 mod limits;
@@ -19,8 +20,8 @@ use super::config::{Diagnostics, Loaded, load_text};
 use super::types::{Effect, Input, Output};
 use super::{Compiled, Engine};
 use crate::clock::Time;
-use midimon_shared::ChannelMessage;
 use midimon_shared::context::{TriggerKind, TriggerStamp};
+use midimon_shared::{ChannelMessage, U7};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ fn compiled(toml: &str) -> Arc<Compiled> {
 /// Plays a line on a configuration; the outcome has one line for each output.
 ///
 /// `on:NOTE@VELOCITY off:NOTE cc:NUMBER=VALUE bend:VALUE at:PRESSURE poly:NOTE=PRESSURE
-/// pc:PROGRAM mode:NAME gone:DEVICE panic t:MILLISECONDS`; `2/on:60@1` is channel 2,
+/// pc:PROGRAM event:PLUGIN.NAME=VALUE mode:NAME gone:DEVICE panic t:MILLISECONDS`; `2/on:60@1` is channel 2,
 /// `twister!on:60@1` a device.
 #[track_caller]
 fn simulate(toml: &str, line: &str) -> String {
@@ -124,6 +125,17 @@ impl Simulation {
         if word == "panic" {
             return Input::ReleaseAll;
         }
+        let unix_ms = 1_000_000 + self.now.as_nanos() / 1_000_000;
+        if let Some(event) = word.strip_prefix("event:") {
+            let (plugin, rest) = event.split_once('.').expect(word);
+            let (name, value) = rest.split_once('=').expect(word);
+            let velocity = value.parse().ok().and_then(U7::new);
+            // as the daemon does it
+            return match compiled.events.find(&plugin.parse().expect(word), name, value) {
+                Some(event) => Input::PluginEvent { event, velocity, unix_ms },
+                None => Input::Timer,
+            };
+        }
         let (device, word) = word.split_once('!').map_or((0, word), |(alias, rest)| (device(alias), rest));
         let (channel, word) = word.split_once('/').map_or((1, word), |(number, rest)| (number.parse().unwrap(), rest));
         let (kind, rest) = word.split_once(':').expect(word);
@@ -143,7 +155,7 @@ impl Simulation {
             _ => panic!("{word}"),
         };
         let message = ChannelMessage::from_bytes([status + channel - 1, first as u8, second as u8]).expect(word);
-        Input::Message { source: device, device, message, unix_ms: 1_000_000 + self.now.as_nanos() / 1_000_000 }
+        Input::Message { source: device, device, message, unix_ms }
     }
 }
 
@@ -151,6 +163,7 @@ fn why(stamp: &TriggerStamp) -> String {
     let kind = match stamp.kind {
         TriggerKind::NotePress => "press",
         TriggerKind::NoteRelease => "release",
+        TriggerKind::PluginEvent => "event",
         _ => "value",
     };
     stamp.velocity.map_or(kind.to_owned(), |velocity| format!("{kind} {velocity}"))

@@ -12,8 +12,10 @@ use midimon_shared::host::{
 };
 use std::time::Duration;
 
-/// How long a call that is to come once is put off while others are under way.
+/// How often it is looked whether a call that is to come once and was put off can be made.
 const PUT_OFF: Duration = Duration::from_millis(MIN_TIMER_MS as u64);
+/// How long it is put off at most.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A timer as it was asked for, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct Timers {
 struct Timer {
     order: TimerOrder,
     due: Time,
+    /// When it was due first.
+    since: Time,
 }
 
 impl Timers {
@@ -79,7 +83,8 @@ impl Timers {
         let Some(place) = place else {
             return Err(refusal(RefusalKind::TooMany, format!("{MAX_TIMERS} timers are set, which is the most")));
         };
-        self.places[place] = Some(Timer { due: now + order.interval, order });
+        let due = now + order.interval;
+        self.places[place] = Some(Timer { order, due, since: due });
         Ok(())
     }
 
@@ -91,28 +96,36 @@ impl Timers {
     }
 
     /// The calls whose time has come. One that is to come again and whose last call has no
-    /// answer is left out; one that is to come once is put off while calls are under way, since
-    /// it would become too old behind them and never come.
+    /// answer is left out. One that is to come once is put off while calls are under way, since
+    /// behind them it could become too old, and would never come.
     pub fn due(&mut self, now: Time, calls: &impl Calls) -> Vec<(Place, BindSpec)> {
-        let mut due = Vec::new();
+        let mut due: Vec<_> = self.once(now, calls).into_iter().collect();
         for (number, place) in (0..).zip(&mut self.places) {
-            let Some(timer) = place.as_mut().filter(|timer| timer.due <= now) else { continue };
-            if timer.order.every {
-                let is_out = calls.of(number);
-                if !is_out {
-                    due.push((number, timer.order.spec.clone()));
-                }
-                let missed = timer.skip_to_after(now);
-                self.left_out += missed + u64::from(is_out);
-            } else if !due.is_empty() || calls.any() {
-                timer.due = now + PUT_OFF;
-            } else {
+            let Some(timer) = place.as_mut().filter(|timer| timer.due <= now && timer.order.every) else { continue };
+            let is_out = calls.of(number);
+            if !is_out {
                 due.push((number, timer.order.spec.clone()));
-                *place = None;
             }
+            self.left_out += timer.skip_to_after(now) + u64::from(is_out);
         }
         self.calls += due.len() as u64;
         due
+    }
+
+    /// Of those that are to come once the one that has been due for longest, if its call can be
+    /// made; the others, and it where it cannot, are put off. Before all that come again: those
+    /// have another time.
+    fn once(&mut self, now: Time, calls: &impl Calls) -> Option<(Place, BindSpec)> {
+        let due = |timer: &Timer| timer.due <= now && !timer.order.every;
+        let places = (0..).zip(&self.places).filter_map(|(number, place)| Some((number, place.as_ref()?)));
+        let first = places.filter(|(_, timer)| due(timer)).min_by_key(|(_, timer)| timer.since);
+        let (number, since) = first.map(|(number, timer)| (number, timer.since))?;
+        let can_be_made = !calls.of(number) && (!calls.any() || now.since(since) >= PATIENCE);
+        let made = can_be_made.then(|| self.places[usize::from(number)].take()).flatten();
+        for timer in self.places.iter_mut().flatten().filter(|timer| due(timer)) {
+            timer.due = now + PUT_OFF;
+        }
+        made.map(|timer| (number, timer.order.spec))
     }
 
     /// When [`Self::due`] has something.

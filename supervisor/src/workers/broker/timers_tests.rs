@@ -60,13 +60,28 @@ fn a_call_that_is_due_while_its_predecessor_waits_is_left_out_and_counted() {
 #[test]
 fn a_call_that_is_to_come_once_is_put_off_behind_others_and_never_lost() {
     let mut timers = Timers::default();
-    timers.set(at(0), timer(1, 10, false)).unwrap();
+    timers.set(at(0), timer(1, 12, false)).unwrap();
     timers.set(at(0), timer(2, 10, false)).unwrap();
-    assert!(actions(&mut timers, at(10), &Out(vec![31])).is_empty());
-    assert_eq!(timers.next(), Some(at(20)));
-    assert_eq!(actions(&mut timers, at(20), &Out::default()), ["act 1"]);
-    assert_eq!(actions(&mut timers, at(30), &Out::default()), ["act 2"]);
+    assert!(actions(&mut timers, at(12), &Out(vec![31])).is_empty());
+    assert_eq!(timers.next(), Some(at(22)));
+    assert_eq!(actions(&mut timers, at(22), &Out::default()), ["act 2"], "the one that waits for longest");
+    assert_eq!(actions(&mut timers, at(32), &Out::default()), ["act 1"]);
     assert_eq!((timers.next(), timers.calls()), (None, (2, 0)));
+}
+
+#[test]
+fn a_call_that_is_to_come_once_comes_before_those_that_come_again_and_within_a_second() {
+    let mut timers = Timers::default();
+    timers.set(at(0), timer(1, 10, true)).unwrap();
+    timers.set(at(0), timer(2, 10, false)).unwrap();
+    assert_eq!(actions(&mut timers, at(10), &Out::default()), ["act 2", "act 1"]);
+    timers.set(at(10), timer(3, 10, false)).unwrap();
+    let came = (20..).step_by(10).find(|&ms| actions(&mut timers, at(ms), &Out(vec![0])) == ["act 3"]);
+    assert_eq!(came, Some(1_020));
+    // its own last call is waited for, however long
+    timers.set(at(1_020), timer(4, 10, false)).unwrap();
+    let never = (1_030..5_000).step_by(10).flat_map(|ms| actions(&mut timers, at(ms), &Out(vec![1])));
+    assert!(never.filter(|action| action == "act 4").next().is_none());
 }
 
 #[test]
