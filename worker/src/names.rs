@@ -12,6 +12,12 @@ pub struct NameTable {
 }
 
 impl NameTable {
+    /// Whether it is the other one's copy: nothing was named since.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.modes, &other.modes) && Arc::ptr_eq(&self.devices, &other.devices)
+    }
+
     /// Takes in a message: names from its first index on are replaced.
     pub fn update(&mut self, names: Names) {
         let table = match names.kind {

@@ -115,7 +115,11 @@ fn components_that_are_no_plugin_are_named_by_cause() {
     assert!(error.starts_with("it wants what midimon does not offer") && error.contains("secrets"), "{error}");
     let other = Component::default().text().replace("(param \"settings\" string)", "(param \"settings\" (list u8))");
     let error = component_error(&other);
-    assert!(error.starts_with("it is a component, but not of the world") && error.contains("start"), "{error}");
+    assert!(
+        error.starts_with("it is a component, but not of the world")
+            && error.contains("expected `string` found `list`"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -30,6 +30,12 @@ pub fn shrink(plugin: Code) -> usize {
     let mut search = Search { plugin, bytes: 0 };
     // SAFETY: the callback gets the pointer to `search`, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(let_go), (&raw mut search).cast()) };
+    // the tables that a component was linked by, and what else only the start allocated
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number; gives free memory back to the system and moves nothing.
+    unsafe {
+        libc::malloc_trim(0)
+    };
     search.bytes
 }
 

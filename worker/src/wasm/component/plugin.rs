@@ -49,7 +49,10 @@ impl ComponentPlugin {
             None => factory.make(deadline, names)?.0,
         };
         let Instance { store, exports } = &mut instance;
-        store.data_mut().names.clone_from(names);
+        let state = store.data_mut();
+        if !state.names.is_copy_of(names) {
+            state.names.clone_from(names);
+        }
         let called = budget(store, factory.limits.fuel, deadline).and_then(|()| {
             let plugin = exports.midimon_plugin_plugin();
             let call = plugin.call_handle(&mut *store, &binding.action, &binding.params, context(stamp));
