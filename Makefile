@@ -21,6 +21,8 @@ export MIDIMON_BIN_DIR := $(BIN)
 export MIDIMON_PLUGINS_DIR := $(PLUGINS)
 export MIDIMON_FIXTURES_DIR := $(FIXTURES)
 
+# what `make plugins` packs and signs, with a key made for it
+PACKAGED := notes obs osc system
 # component plugins whose tests run on the host, with what they share
 COMPONENT_TESTS := -p obs -p osc -p system -p template
 
@@ -33,7 +35,7 @@ help:
 	@echo 'make run      build everything, then play the demo (Ctrl-C stops it)'
 	@echo 'make test     build everything, then run every test'
 	@echo 'make build    the three workers and midimon'
-	@echo 'make plugins  the example plugins, into $(PLUGINS)'
+	@echo 'make plugins  the plugins, into $(PLUGINS), and signed packages of them, into $(TARGET)/packages'
 	@echo 'make test-langs  the plugins in JavaScript, Python and C components'
 	@echo 'make hostile  the tests with hostile plugins alone, as root and as an ordinary user'
 	@echo 'make vm       the tests in a virtual machine with real ALSA MIDI (ONLY="80 bed" for some of them)'
@@ -61,6 +63,7 @@ plugins: build
 		entry=$$(sed -n 's/^entry *= *"\([^"]*\)".*/\1/p' "$$component"); \
 		scripts/install-plugin "$${component%/plugin.toml}" "$(COMPONENTS)/$$entry" $(PLUGINS); \
 	done
+	@scripts/package-plugins $(BIN)/midimon $(PLUGINS) $(TARGET)/development $(TARGET)/packages $(PACKAGED)
 	@scripts/install-plugin tests/fixtures/crashy $(BIN)/libcrashy.so $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/crashy-wasm $(WASM)/crashy_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin tests/fixtures/crashy-component $(COMPONENTS)/crashy_component.wasm $(FIXTURES)
