@@ -115,3 +115,7 @@ impl Plugin for Obs {
 }
 
 export_plugin!(Obs);
+
+#[cfg(test)]
+#[path = "plugin_tests.rs"]
+mod tests;

@@ -20,6 +20,19 @@ use std::time::{Duration, Instant};
 
 /// Where a program without a path is looked for, and its own `PATH`.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// What a program is told of the user's environment: home and language, and where the session
+/// is, without which no desktop program finds the sound server, the bus or the screen. None
+/// of it is secret, and nothing else is told: keys and tokens live in such variables too.
+const TOLD: [&str; 8] = [
+    "HOME",
+    "LANG",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "WAYLAND_DISPLAY",
+    "DISPLAY",
+    "XAUTHORITY",
+    "XDG_SESSION_ID",
+];
 /// Reads of what a program left in a pipe (64 KiB) when it ended, at most.
 const LAST_READS: usize = 64;
 
@@ -37,7 +50,8 @@ pub fn run(
     let (stderr, stderr_theirs) = pipe()?;
     let spec =
         SpawnSpec { program: path, arguments: arguments.to_vec(), descriptors: vec![stdout_theirs, stderr_theirs] };
-    let child = spawn_foreign(spec, &environment()).map_err(|error| failed(error.to_string()))?;
+    let child = spawn_foreign(spec, &environment(|name| std::env::var(name).ok()))
+        .map_err(|error| failed(error.to_string()))?;
     let mut kept = [Kept::new(stdout), Kept::new(stderr)];
     let woken = read_until_end(&child, &mut kept, deadline, session);
     if matches!(woken, Ok(Woken::Ready)) {
@@ -173,10 +187,10 @@ fn check(path: &Path, data: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// All a program is told of the user's environment.
-fn environment() -> Vec<String> {
-    let ours = ["HOME", "LANG"].into_iter().filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
-    std::iter::once(format!("PATH={PATH}")).chain(ours).collect()
+/// A program's environment, made of the user's.
+fn environment(user: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let told = TOLD.into_iter().filter_map(|name| Some(format!("{name}={}", user(name)?)));
+    std::iter::once(format!("PATH={PATH}")).chain(told).collect()
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), HostRefusal> {

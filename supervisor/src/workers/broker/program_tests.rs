@@ -40,10 +40,19 @@ fn it_has_no_input_a_clean_environment_and_no_descriptors_of_ours() {
     let (_, text, _) =
         run_sh("cat; env | cut -d= -f1 | sort | tr '\\n' ' '; ls /proc/self/fd | tr '\\n' ' '", LONG).unwrap();
     // a shell adds variables of its own
-    let told = |word: &&str| !matches!(*word, "HOME" | "LANG" | "PWD" | "OLDPWD" | "SHLVL" | "_");
+    let told = |word: &&str| !TOLD.contains(word) && !matches!(*word, "PWD" | "OLDPWD" | "SHLVL" | "_");
     let words: Vec<&str> = text.split_whitespace().filter(told).collect();
     // 3 is the listing's own
     assert_eq!(words, ["PATH", "0", "1", "2", "3"]);
+}
+
+#[test]
+fn it_is_told_where_the_session_is_and_nothing_else_of_the_users_environment() {
+    let user =
+        [("HOME", "/home/ada"), ("WAYLAND_DISPLAY", "wayland-0"), ("API_TOKEN", "s3cret"), ("LD_PRELOAD", "/x.so")];
+    let told = environment(|name| user.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
+    let path = format!("PATH={PATH}");
+    assert_eq!(told, [path.as_str(), "HOME=/home/ada", "WAYLAND_DISPLAY=wayland-0"]);
 }
 
 #[test]
