@@ -6,7 +6,7 @@ mod atomic;
 mod directory;
 mod lock;
 
-pub use atomic::write_atomic;
+pub use atomic::{is_left_over, write_atomic};
 pub use directory::private_dir;
 pub use lock::{Holder, Lock, try_lock_file, wait_lock_file};
 

@@ -135,6 +135,48 @@ fn list_and_info_say_of_each_plugin_what_status_its_files_and_its_publisher_do()
 }
 
 #[test]
+fn the_list_says_why_an_installed_plugin_does_not_run_with_a_daemon_and_without() {
+    let (bed, publisher) = (Bed::new(), Publisher::new());
+    bed.configure(&Config::new());
+    let needed = "[[settings]]\nname = \"port\"\ntype = \"integer\"\nrequired = true\n";
+    for (id, more) in [("echo", ""), ("echo-c", ""), ("given", needed), ("notes", ""), ("asking", "")] {
+        let flags: &[&str] = if id == "notes" { &["--grant", "filesystem"] } else { &[] };
+        publisher.install(&bed, &publisher.package(id, "0.1.0", more), flags);
+    }
+    let rows = || bed.json(&["plugin", "list", "--json"]);
+    let why = |rows: &Value, id: &str| {
+        let row = rows.as_array().expect("a list").iter().find(|row| row["id"] == id).expect("a row").clone();
+        row["reason"].as_str().map(str::to_owned)
+    };
+    // the control: what can run has no note
+    assert_eq!((why(&rows(), "echo"), why(&rows(), "notes")), (None, None));
+    let library = bed.home().join("plugins/echo/0.1.0/libecho.so");
+    let code = fs::read(&library).expect("the code");
+    fs::write(&library, [&code[..], b"x"].concat()).expect("changed code");
+    fs::write(bed.home().join("grants/notes.toml"), "schema = 1\nbroken\nbroken").expect("damaged grants");
+    bed.configure(&Config::new().plugin("asking", "enabled = false"));
+    let expected = [
+        ("asking", "`enabled = false`"),
+        ("echo", "was changed after it was installed"),
+        ("given", "port"),
+        ("notes", "notes.toml:2:"),
+    ];
+    let says_so = || {
+        let rows = rows();
+        for (id, words) in expected {
+            assert!(why(&rows, id).is_some_and(|why| why.contains(words)), "{id}: {rows}");
+        }
+        assert_eq!(why(&rows, "echo-c"), None);
+        assert_eq!(bed.works(&["plugin", "list"]).matches("cannot run").count(), expected.len());
+    };
+    says_so();
+    let daemon = bed.start();
+    daemon.wait_ready("echo-c");
+    says_so();
+    daemon.stop();
+}
+
+#[test]
 fn an_update_to_what_is_installed_changes_nothing_and_restarts_nothing() {
     let (bed, publisher) = (Bed::new(), Publisher::new());
     bed.configure(&Config::new().note(60, "echo", "say"));

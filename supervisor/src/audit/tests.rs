@@ -74,6 +74,33 @@ fn grants_are_recorded_when_they_change_and_never_again_after_a_restart() {
 }
 
 #[test]
+fn a_use_that_was_repeated_stands_before_the_line_that_withdraws_its_grant() {
+    let temp = tempfile::tempdir().unwrap();
+    let audit = Audit::start(temp.path().into()).unwrap();
+    audit.grants(&id("notes"), ["midi:Synth".to_owned()]);
+    let sent = || AuditEvent::Use {
+        what: "midi-send".into(),
+        target: "Synth".into(),
+        arguments: Vec::new(),
+        more_arguments: 0,
+        bytes: 3,
+        allowed: true,
+        reason: None,
+    };
+    for _ in 0..50 {
+        audit.record(&id("notes"), sent());
+    }
+    audit.grants(&id("notes"), []);
+    audit.flush(LONG);
+    let entries = read(&temp.path().join("notes.jsonl"));
+    let is_use = |entry: &Entry| matches!(entry.event, AuditEvent::Use { .. });
+    let used: u64 = entries.iter().filter(|entry| is_use(entry)).map(|entry| entry.times).sum();
+    assert_eq!(used, 50);
+    let withdrawn = AuditEvent::Withdrawn { capability: "midi:Synth".into() };
+    assert_eq!(entries.last().map(|entry| &entry.event), Some(&withdrawn), "{entries:?}");
+}
+
+#[test]
 fn grants_whose_lines_could_not_be_written_are_recorded_once_they_can_be() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("notes.jsonl");

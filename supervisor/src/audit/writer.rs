@@ -55,6 +55,8 @@ impl Log {
             match item {
                 Item::Event(at, event) => entries.extend(self.flood.take(now, time(at), event)),
                 Item::Grants(at, capabilities) => {
+                    // what was used with the grants before stands before the word that they are gone
+                    entries.extend(self.flood.finish(now, &time(at)));
                     self.write(dir, plugin, &std::mem::take(&mut entries));
                     self.grants(dir, plugin, at, capabilities.into_iter().collect());
                 }

@@ -34,6 +34,21 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Whether `found` is a temporary file that [`write_atomic`] left for `name` (for any name with
+/// `None`) because its process was killed: `.NAME.PID.NUMBER` of a process that is gone.
+#[must_use]
+pub fn is_left_over(found: &str, name: Option<&str>) -> bool {
+    let mut parts = found.rsplitn(3, '.');
+    let (Some(number), Some(pid), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let Some(written) = rest.strip_prefix('.') else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    !written.is_empty()
+        && name.is_none_or(|name| name == written)
+        && is_number(number)
+        && is_number(pid)
+        && !Path::new("/proc").join(pid).exists()
+}
+
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // create_new refuses what somebody planted under this name, links included
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(path)?;
@@ -45,6 +60,23 @@ fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_temporary_files_of_processes_that_are_gone_are_left_over() {
+        let ours = std::process::id();
+        assert!(is_left_over(".notes.toml.4194305.0", None));
+        assert!(is_left_over(".notes.toml.4194305.0", Some("notes.toml")));
+        for (found, name) in [
+            (format!(".notes.toml.{ours}.0"), None),
+            (".notes.toml.4194305.0".into(), Some("other.toml")),
+            ("notes.toml.4194305.0".into(), None),
+            (".notes.toml".into(), None),
+            (".notes.toml.x.0".into(), None),
+            ("..4194305.0".into(), None),
+        ] {
+            assert!(!is_left_over(&found, name), "{found}");
+        }
+    }
     use std::fs;
 
     fn names(directory: &Path) -> Vec<String> {

@@ -62,7 +62,7 @@ impl Drop for Lock {
 pub fn try_lock_file(path: &Path) -> Result<Result<File, Option<i32>>, HomeError> {
     let mut file = open(path, true).map_err(HomeError::io("open", path))?;
     match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
-        Ok(_) => sign(file, path).map(Ok),
+        Ok(_) => Ok(Ok(sign(file))),
         Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(Err(read_pid(&mut file))),
         Err(error) => Err(HomeError::io("lock", path)(error.into())),
     }
@@ -76,18 +76,21 @@ pub fn wait_lock_file(path: &Path) -> Result<File, HomeError> {
     let file = open(path, true).map_err(HomeError::io("open", path))?;
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole_file())) {
-            Ok(_) => return sign(file, path),
+            Ok(_) => return Ok(sign(file)),
             Err(nix::Error::EINTR) => {}
             Err(error) => return Err(HomeError::io("lock", path)(error.into())),
         }
     }
 }
 
-/// Writes whose lock it is.
-fn sign(mut file: File, path: &Path) -> Result<File, HomeError> {
+/// Writes whose lock it is. That only helps who waits: a full disk must keep nobody from
+/// disabling a plugin.
+fn sign(mut file: File) -> File {
     let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.map_err(HomeError::io("write", path))?;
-    Ok(file)
+    if let Err(error) = written {
+        tracing::debug!("the lock does not say who holds it: {error}");
+    }
+    file
 }
 
 /// Who holds a home.

@@ -8,7 +8,7 @@
 use super::index::IndexName;
 use super::index::subscriptions::{SubscriptionError, Subscriptions};
 use super::minisign::{Fingerprint, PublicKey};
-use super::trust::{PublisherName, Standing, TrustError, TrustStore};
+use super::trust::{Entry, PublisherName, Standing, TrustError, TrustStore};
 use crate::home::Home;
 use crate::timestamp::Timestamp;
 use midimon_shared::PluginId;
@@ -39,6 +39,15 @@ pub enum Revoked {
          `midimon index remove {index}` if you do not believe that index"
     )]
     Version { index: IndexName, id: PluginId, version: String, reason: String },
+}
+
+impl Revoked {
+    /// By the user's own word, which this entry is.
+    #[must_use]
+    pub fn by_user(entry: &Entry) -> Self {
+        let since = entry.revoked.unwrap_or(entry.since);
+        Self::User { name: entry.name.clone(), fingerprint: entry.key.fingerprint(), since }
+    }
 }
 
 /// What was revoked cannot be found out; nothing is used then.
@@ -77,8 +86,7 @@ impl Revocations {
         if let Some(key) = publisher
             && let Standing::Revoked(entry) = self.trust.standing(key)
         {
-            let since = entry.revoked.unwrap_or(entry.since);
-            return Err(Revoked::User { name: entry.name.clone(), fingerprint: key.fingerprint(), since });
+            return Err(Revoked::by_user(entry));
         }
         let mut found = self.indexes.entries().iter().filter_map(|index| index.revokes(id, version, publisher));
         found.next().map_or(Ok(()), Err)

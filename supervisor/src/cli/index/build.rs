@@ -1,7 +1,7 @@
 //! `index build`: an index of the packages in a directory.
 
-use super::effects::failed;
 use crate::cli::key::read_secret;
+use crate::cli::plugin::daemon::failed;
 use crate::cli::safe_text::safe_text;
 use crate::cli::units::count;
 use crate::cli::{CliError, Context};

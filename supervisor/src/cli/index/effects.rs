@@ -1,20 +1,15 @@
 //! What using an index means for what is here, said and told to a running daemon.
 
 use crate::cli::output::{Colour, Look, coloured_stderr};
-use crate::cli::plugin::daemon::tell;
+use crate::cli::plugin::daemon::{failed, tell};
 use crate::cli::safe_text::safe_text;
 use crate::cli::{CliError, Context};
 use crate::plugins::index::IndexName;
 use crate::plugins::index::apply::{Current, refresh};
 use crate::timestamp::Timestamp;
-use std::fmt::Display;
 
 /// An index in use; or its name and why it is not used.
 pub(in crate::cli) type Looked = Result<Current, (IndexName, String)>;
-
-pub(in crate::cli) fn failed(error: impl Display) -> CliError {
-    CliError::Failed(error.to_string())
-}
 
 /// Each index of these names as it is now, with what it revokes revoked here and told
 /// on standard error; or why it is not used.

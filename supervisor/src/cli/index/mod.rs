@@ -4,7 +4,7 @@ mod build;
 mod effects;
 mod user;
 
-pub(super) use effects::{current, failed};
+pub(super) use effects::current;
 
 use super::{CliError, Context};
 use clap::{Args, Subcommand};

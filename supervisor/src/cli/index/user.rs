@@ -1,7 +1,8 @@
 //! `index add`, `list`, `show`, `update` and `remove`.
 
-use super::effects::{Looked, current, failed, take_note, tell_daemon};
+use super::effects::{Looked, current, take_note, tell_daemon};
 use crate::cli::output::{Colour, Look};
+use crate::cli::plugin::daemon::failed;
 use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::units::count;

@@ -6,11 +6,15 @@ use crate::cli::safe_text::{safe_lines, safe_text};
 use crate::cli::table::{Cell, Side, Table};
 use crate::cli::{CliError, Context};
 use crate::control::model::PluginsReport;
+use crate::plugins::Revocations;
+use crate::plugins::index::IndexName;
+use crate::plugins::index::subscriptions::Subscription;
 use crate::plugins::minisign::{Fingerprint, PublicKey};
 use crate::plugins::trust::{Entry, How, PublisherName, Standing, TrustError, TrustStore};
 use crate::timestamp::Timestamp;
 use clap::Args;
 use midimon_shared::PluginId;
+use midimon_shared::text::quoted;
 use serde::Serialize;
 
 impl From<TrustError> for CliError {
@@ -78,11 +82,21 @@ struct Shown<'s> {
     how: Option<How>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<Timestamp>,
+    /// The indexes that say nothing signed with it must be used, whatever the user says of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revoked_by: Vec<RevokedBy<'s>>,
+}
+
+/// An index that revokes a key.
+#[derive(Debug, Serialize)]
+struct RevokedBy<'s> {
+    index: &'s IndexName,
+    reason: &'s str,
 }
 
 impl<'s> Shown<'s> {
-    fn new(key: PublicKey, standing: Standing<'s>) -> Self {
-        let (word, entry): (_, Option<&Entry>) = match standing {
+    fn new(key: PublicKey, known: &'s Revocations) -> Self {
+        let (word, entry): (_, Option<&Entry>) = match known.trust.standing(&key) {
             Standing::Unknown => ("unknown", None),
             Standing::Trusted(entry) => ("trusted", Some(entry)),
             Standing::Revoked(entry) => ("revoked", Some(entry)),
@@ -96,10 +110,14 @@ impl<'s> Shown<'s> {
             since: entry.map(|entry| entry.since),
             how: entry.map(|entry| entry.how),
             revoked: entry.and_then(|entry| entry.revoked),
+            revoked_by: known.indexes.entries().iter().filter_map(|index| RevokedBy::new(index, &key)).collect(),
         }
     }
 
     fn standing_cell(&self) -> Cell {
+        if let (Some(by), "trusted" | "unknown") = (self.revoked_by.first(), self.standing) {
+            return Cell::new(format!("revoked by {}", by.index), Colour::Bad);
+        }
         match self.standing {
             "trusted" => Cell::new("trusted", Colour::Good),
             "revoked" => Cell::new("revoked", Colour::Bad),
@@ -128,10 +146,20 @@ impl<'s> Shown<'s> {
         if let Some(revoked) = self.revoked {
             line("revoked", &revoked.to_string());
         }
-        if self.standing == "unknown" {
+        for RevokedBy { index, reason } in &self.revoked_by {
+            let words = format!("by the index '{index}', nothing of it is used: {}", quoted(reason));
+            line("revoked", &look.paint(Colour::Bad, &words));
+        }
+        if self.standing == "unknown" && self.revoked_by.is_empty() {
             line("next", &format!("midimon key trust {} --name NAME", self.key));
         }
         text
+    }
+}
+
+impl<'s> RevokedBy<'s> {
+    fn new(index: &'s Subscription, key: &PublicKey) -> Option<Self> {
+        Some(Self { index: &index.name, reason: &index.revokes_key(key)?.reason })
     }
 }
 
@@ -164,9 +192,8 @@ fn read_key(given: &str) -> Result<PublicKey, CliError> {
 
 impl List {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        let store = TrustStore::load(&context.home)?;
-        let keys: Vec<Shown<'_>> =
-            store.entries().iter().map(|entry| Shown::new(entry.key, store.standing(&entry.key))).collect();
+        let known = Revocations::load(&context.home).map_err(failed)?;
+        let keys: Vec<Shown<'_>> = known.trust.entries().iter().map(|entry| Shown::new(entry.key, &known)).collect();
         if self.json {
             context.out.json(&keys)
         } else if keys.is_empty() {
@@ -213,13 +240,17 @@ impl Trust {
 impl Revoke {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         context.home.prepare()?;
-        let entry = TrustStore::change(&context.home, |store| {
+        let mut revoked = None;
+        let written = TrustStore::change(&context.home, |store| {
             let key = find(store, &self.key)?;
-            store
-                .revoke(key, PublisherName::of_key(&key), Timestamp::now())
-                .cloned()
-                .map_err(|error| CliError::Failed(error.to_string()))
-        })?;
+            let entry = store.revoke(key, PublisherName::of_key(&key), Timestamp::now()).map_err(failed)?;
+            revoked = Some(entry.clone());
+            Ok::<_, CliError>(entry.clone())
+        });
+        let entry = match (written, revoked) {
+            (Err(error), Some(entry)) => return Err(unwritten(context, &entry, &error)),
+            (written, _) => written?,
+        };
         // from here on nothing of the key is started, whatever its plugins' records say: what runs
         // is stopped first, which no other command can hold up
         let told = tell(context);
@@ -228,7 +259,8 @@ impl Revoke {
         if let Ok(Some(PluginsReport { not_yet: Some(not_yet), .. })) = &told {
             context.out.line(&not_yet.to_string())?;
         }
-        let disabled = disable(context, &entry);
+        let reason = format!("the key of its publisher, '{}', was revoked", entry.name);
+        let disabled = disable(context, &entry, &reason);
         if let Ok(disabled) = &disabled
             && !disabled.is_empty()
         {
@@ -249,21 +281,37 @@ impl Revoke {
     }
 }
 
+/// A key that cannot be written down as revoked, as on a full disk: its plugins end all the same.
+fn unwritten(context: &Context, entry: &Entry, error: &CliError) -> CliError {
+    let reason = format!("the key of its publisher, '{}', was to be revoked and could not be", entry.name);
+    let disabled = match disable(context, entry, &reason) {
+        Ok(disabled) if disabled.is_empty() => "none of its plugins is installed".to_owned(),
+        Ok(disabled) => {
+            let ids: Vec<&str> = disabled.iter().map(PluginId::as_str).collect();
+            format!("its plugins are disabled: {}", ids.join(", "))
+        }
+        Err(error) => format!("nor could all its plugins be disabled: {error}"),
+    };
+    let told = match tell(context) {
+        Ok(_) => String::new(),
+        Err(error) => format!("; the running daemon could not be told: {}", error.sentence()),
+    };
+    failed(format!("the key is not revoked: {error}; {disabled}{told}; correct that and revoke it again"))
+}
+
 /// Disables every installed plugin of a key.
-fn disable(context: &Context, entry: &Entry) -> Result<Vec<PluginId>, CliError> {
+fn disable(context: &Context, entry: &Entry, reason: &str) -> Result<Vec<PluginId>, CliError> {
     let locked = lock(context)?;
     for bad in locked.list().map_err(failed)?.into_iter().filter_map(Result::err) {
         eprintln!("cannot say whose plugin this is: {}", safe_lines(&bad.to_string()));
     }
-    let reason = format!("the key of its publisher, '{}', was revoked", entry.name);
-    locked.disable_publisher(&entry.key, &reason).map_err(failed)
+    locked.disable_publisher(&entry.key, reason).map_err(failed)
 }
 
 impl Show {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        let store = TrustStore::load(&context.home)?;
-        let key = find(&store, &self.key)?;
-        let shown = Shown::new(key, store.standing(&key));
+        let known = Revocations::load(&context.home).map_err(failed)?;
+        let shown = Shown::new(find(&known.trust, &self.key)?, &known);
         if self.json { context.out.json(&shown) } else { context.out.print(&shown.text(&context.out.look)) }
     }
 }
@@ -271,6 +319,7 @@ impl Show {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::index::testing;
     use crate::plugins::minisign::SecretKey;
 
     const KEY: &str = "RWRo3SqElYRuf4scICSxCQId73q2ps49WgeAWGYuD8cZvPwn6kJ8qWM8";
@@ -281,9 +330,33 @@ mod tests {
         let key: PublicKey = KEY.parse().unwrap();
         let name = "A very long name that goes on and on until it is cut".parse().unwrap();
         store.trust(key, name, How::Command, Timestamp::from_unix_seconds(0)).unwrap();
-        let text = table(&[Shown::new(key, store.standing(&key))], &Look::plain(80));
+        let known = Revocations { trust: store, ..Revocations::default() };
+        let text = table(&[Shown::new(key, &known)], &Look::plain(80));
         assert!(text.contains(&key.fingerprint().to_string()) && text.contains("1970-01-01"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_key_that_an_index_revokes_is_shown_as_revoked_whatever_the_user_says_of_it() {
+        let (trusted, unknown, other) = (testing::key().public(), testing::key().public(), testing::key().public());
+        let mut revoking = testing::index(1, Vec::new());
+        revoking.revoked_keys.extend([trusted, unknown].map(testing::revoked_key));
+        let mut known = Revocations::default();
+        known.indexes.add(testing::subscription("friends", &revoking)).unwrap();
+        for (key, name) in [(trusted, "Lost"), (other, "Fine")] {
+            known.trust.trust(key, name.parse().unwrap(), How::Command, Timestamp::from_unix_seconds(0)).unwrap();
+        }
+        let (look, shown) = (Look::plain(100), |key| Shown::new(key, &known));
+        for key in [trusted, unknown] {
+            let text = shown(key).text(&look);
+            assert!(text.contains("revoked      by the index 'friends'") && text.contains("it was stolen"), "{text}");
+            assert!(!text.contains("midimon key trust"), "trusting it would not help: {text}");
+        }
+        let text = shown(other).text(&look);
+        assert!(text.contains("trusted") && !text.contains("revoked"), "{text}");
+        let list = table(&[shown(trusted), shown(other)], &look);
+        let lines: Vec<&str> = list.lines().collect();
+        assert!(lines[1].contains("revoked by friends") && lines[2].contains("trusted"), "{list}");
     }
 
     #[test]

@@ -44,6 +44,20 @@ pub(in crate::cli) fn tell(context: &Context) -> Result<Option<PluginsReport>, C
     Ok(Some(client.call(&Request::PluginsChanged)?))
 }
 
+/// Passes on what came of a change that stops something. Where the disk was full it stops all the
+/// same, so the daemon is told before the error is.
+pub(super) fn told(context: &Context, done: Result<(), StoreError>) -> Result<(), CliError> {
+    match done {
+        Err(error @ StoreError::NoRoom { .. }) => match tell(context) {
+            Ok(_) => Err(failed(error)),
+            Err(untold) => {
+                Err(failed(format!("{error}; and the running daemon could not be told: {}", untold.sentence())))
+            }
+        },
+        done => done.map_err(failed),
+    }
+}
+
 /// As [`tell`]; prints `done`, and what keeps the plugin from running now.
 pub(super) fn tell_and_print(context: &Context, id: &PluginId, done: &str) -> Result<(), CliError> {
     let report = tell(context)?;

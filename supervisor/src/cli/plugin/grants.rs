@@ -1,6 +1,6 @@
 //! `plugin grant` and `revoke`.
 
-use super::daemon::{failed, lock, record, tell, tell_and_print};
+use super::daemon::{failed, lock, record, tell, tell_and_print, told};
 use crate::cli::{CliError, Context};
 use crate::plugins::grants::{ConsentFault, GrantChange};
 use crate::plugins::store::Locked;
@@ -73,7 +73,7 @@ impl Revoke {
         let store = lock(context)?;
         let mut grants = store.grants(&self.name).map_err(failed)?.ok_or(ConsentFault::NoGrants).map_err(failed)?;
         grants.revoke(&self.capability).map_err(|fault| unchanged(context, &fault))?;
-        store.save_grants(&grants).map_err(failed)?;
+        told(context, store.take_grants(&grants))?;
         tell_and_print(context, &self.name, &format!("{} may no longer use {}", self.name, self.capability))
     }
 }

@@ -1,6 +1,6 @@
 //! `plugin enable`, `disable` and `rollback`.
 
-use super::daemon::{failed, lock, record, tell_and_print};
+use super::daemon::{failed, lock, record, tell_and_print, told};
 use crate::cli::{CliError, Context};
 use clap::Args;
 use midimon_shared::PluginId;
@@ -35,7 +35,8 @@ impl Enable {
 
 impl Disable {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
-        lock(context)?.set_enabled(&self.name, false, None).map_err(failed)?;
+        let done = lock(context)?.set_enabled(&self.name, false, None).map(drop);
+        told(context, done)?;
         tell_and_print(context, &self.name, &format!("{} is disabled", self.name))
     }
 }

@@ -3,11 +3,12 @@
 use crate::cli::safe_text::safe_text;
 use crate::cli::units::bytes;
 use crate::cli::{CliError, Context};
-use crate::home::write_atomic;
+use crate::home::{is_left_over, write_atomic};
 use crate::plugins::manifest::files::hex;
 use crate::plugins::package::{self, NativeFacts, Packed};
 use clap::Args;
 use sha2::{Digest, Sha256};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// `midimon plugin pack`
@@ -41,9 +42,22 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(CliError::Failed(format!("'{}' is no regular file; choose another name", path.display())));
     }
+    sweep(path);
     // it is made to be given away
     let written = write_atomic(path, bytes, 0o644);
     written.map_err(|error| CliError::Failed(format!("cannot write '{}': {error}", path.display())))
+}
+
+/// Removes what a command left that was killed while it wrote this file.
+fn sweep(path: &Path) {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // a directory that cannot be read has nothing of ours that could be removed
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|found| is_left_over(found, Some(name))) {
+            let _ = fs::remove_file(entry.path()); // it is in nobody's way
+        }
+    }
 }
 
 fn text(packed: &Packed, path: &Path) -> String {
@@ -78,7 +92,6 @@ pub(super) fn needs(facts: &NativeFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -92,6 +105,19 @@ mod tests {
         assert!(write(&at("link"), b"x").unwrap_err().to_string().contains("is no regular file"));
         assert!(write(dir.path(), b"x").is_err() && write(&at("none/a"), b"x").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_a_killed_command_left_of_a_file_goes_when_the_file_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let ours = format!(".a.mmp.{}.0", std::process::id());
+        for name in [".a.mmp.4194305.0", ".b.mmp.4194305.0", &ours] {
+            fs::write(at(name), "half").unwrap();
+        }
+        write(&at("a.mmp"), b"whole").unwrap();
+        assert!(!at(".a.mmp.4194305.0").exists(), "nobody writes it any more");
+        assert!(at(".b.mmp.4194305.0").exists() && at(&ours).exists(), "another's, and one being written");
     }
 
     #[test]

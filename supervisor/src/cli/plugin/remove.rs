@@ -6,7 +6,7 @@ use crate::cli::units::{bytes, count};
 use crate::cli::{CliError, Context};
 use crate::control::model::NotYet;
 use crate::plugins::data_dir::{DataDirs, Usage};
-use crate::plugins::store::{Installed, Store};
+use crate::plugins::store::{Installed, Store, StoreError};
 use crate::workers::status::Origin;
 use clap::Args;
 use midimon_shared::PluginId;
@@ -67,7 +67,11 @@ impl Remove {
         }
         if let Seen::Installed(record) = found {
             // it writes no more when its data goes
-            store.set_enabled(&record.id, false, Some("it was being removed".to_owned())).map_err(failed)?;
+            match store.set_enabled(&record.id, false, Some("it was being removed".to_owned())) {
+                // it is not started any more, and what is removed makes room
+                Ok(_) | Err(StoreError::NoRoom { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
             if let Some(not_yet @ NotYet::Stopping) = tell(context)?.and_then(|report| report.not_yet) {
                 return Err(failed(format!("{} is disabled, and nothing of it was removed: {not_yet}", self.name)));
             }

@@ -1,6 +1,7 @@
 //! `plugin search`: what the indexes offer.
 
-use crate::cli::index::{current, failed};
+use super::daemon::failed;
+use crate::cli::index::current;
 use crate::cli::output::{Colour, Look};
 use crate::cli::safe_text::safe_lines;
 use crate::cli::table::{Cell, Side, Table};

@@ -1,28 +1,19 @@
 //! What a package would change here: the pure plan, made of what lies on disk.
 
-use super::plan::{Before, Known, Plan, Refused, Signer, plan};
+use super::plan::{Before, Known, Plan, Signer, plan};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::package::Contents;
+use crate::plugins::revocations::Revoked;
 use crate::plugins::store::{Admitted, Candidate, Store, StoreError};
-use crate::plugins::trust::{Entry, Standing, TrustStore};
+use crate::plugins::trust::{Standing, TrustStore};
 use crate::timestamp::Timestamp;
-
-/// Why a package is not installed.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum LookError {
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// What installing these contents would do, as things stand now. With `allow_downgrade` a
 /// version below the highest that was in place is fine.
 ///
 /// # Errors
 /// It is refused, or what is installed cannot be read.
-pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow_downgrade: bool) -> Result<Plan, LookError> {
+pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow_downgrade: bool) -> Result<Plan, StoreError> {
     let manifest = &contents.manifest;
     let admitted = store.admits(&Candidate {
         id: &manifest.id,
@@ -35,9 +26,10 @@ pub fn look(store: &Store, trust: &TrustStore, contents: &Contents, allow_downgr
         Admitted::New => None,
         Admitted::Again | Admitted::Update(_) => before(store, contents)?,
     };
-    let kept = store.kept(&manifest.id)?.is_some();
-    let signer = signer(trust, contents.publisher.as_ref());
-    Ok(plan(manifest, signer, &admitted, before.as_ref(), kept)?)
+    // what was kept is of one that was removed
+    let kept = admitted == Admitted::New && store.kept(&manifest.id)?.is_some();
+    let signer = signer(trust, contents.publisher.as_ref())?;
+    Ok(plan(manifest, signer, &admitted, before.as_ref(), kept))
 }
 
 /// What was said about the version in place. A version whose files were changed says
@@ -52,17 +44,14 @@ fn before(store: &Store, contents: &Contents) -> Result<Option<Before>, StoreErr
     Ok(manifest.ok().map(|manifest| Before::of(&manifest, &grants)))
 }
 
-fn signer(trust: &TrustStore, publisher: Option<&PublicKey>) -> Signer {
-    let Some(key) = publisher else { return Signer::Nobody };
-    let name = |entry: &Entry| entry.name.as_str().to_owned();
+fn signer(trust: &TrustStore, publisher: Option<&PublicKey>) -> Result<Signer, Revoked> {
+    let Some(key) = publisher else { return Ok(Signer::Nobody) };
     let known = match trust.standing(key) {
         Standing::Unknown => Known::New,
-        Standing::Trusted(entry) => Known::Trusted { name: name(entry), since: day(entry.since) },
-        Standing::Revoked(entry) => {
-            Known::Revoked { name: name(entry), since: day(entry.revoked.unwrap_or(entry.since)) }
-        }
+        Standing::Trusted(entry) => Known::Trusted { name: entry.name.as_str().to_owned(), since: day(entry.since) },
+        Standing::Revoked(entry) => return Err(Revoked::by_user(entry)),
     };
-    Signer::Key(*key, known)
+    Ok(Signer::Key(*key, known))
 }
 
 fn day(time: Timestamp) -> String {

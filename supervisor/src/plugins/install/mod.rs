@@ -19,6 +19,6 @@ pub mod words;
 
 pub use consent::Choice;
 pub use look::look;
-pub use plan::{Plan, Refused, plan};
+pub use plan::{Plan, plan};
 pub use source::{Local, Offer, Packages};
 pub use steps::{Agreed, Done, Progress, Step, Stopped, Workshop};

@@ -43,11 +43,10 @@ pub enum Known {
     New,
     /// It is trusted, under the name the user gave it.
     Trusted { name: String, since: String },
-    /// It was revoked.
-    Revoked { name: String, since: String },
 }
 
-/// What the user was shown and said about the version in place.
+/// What the user was shown and said about the version in place; a no stays a no, which no version
+/// can have unsaid by not asking once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// What that version asks for and the user was shown.
@@ -56,6 +55,10 @@ pub struct Before {
     pub allowed: BTreeSet<Capability>,
     /// What they answered where it asks for a target.
     pub answers: Vec<Answer>,
+    /// What they did not allow, of versions before that one.
+    pub denied: BTreeSet<Capability>,
+    /// The questions they declined to answer, of versions before that one.
+    pub declined: Vec<Answer>,
 }
 
 impl Before {
@@ -65,7 +68,11 @@ impl Before {
     pub fn of(manifest: &Manifest, grants: &GrantFile) -> Self {
         let asked = || manifest.capabilities.iter().map(|request| &request.capability);
         let answers = manifest.asks.iter().filter_map(|ask| grants.answer(ask));
+        let is_put = |answer: &&Answer| manifest.asks.iter().any(|ask| is_to(answer, ask));
+        let declined = grants.answers.iter().filter(|answer| answer.capability.is_none() && !is_put(answer));
         Self {
+            denied: grants.denied().filter(|denied| !asked().any(|asked| asked == *denied)).cloned().collect(),
+            declined: declined.cloned().collect(),
             shown: asked().filter(|capability| grants.asked.contains(capability)).cloned().collect(),
             allowed: asked().filter(|capability| grants.granted.contains(capability)).cloned().collect(),
             answers: answers.cloned().collect(),
@@ -165,36 +172,13 @@ pub struct Plan {
     pub takes_over: bool,
 }
 
-/// Why a package is not installed, and the way out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum Refused {
-    #[error(
-        "its key, \"{name}\" ({fingerprint}), was revoked on {since}: whoever has it is not to be trusted; \
-         ask the publisher for a package signed with another key"
-    )]
-    Revoked { name: String, fingerprint: String, since: String },
-}
-
 /// What a package would change, given how the store takes it and what was said before;
 /// `kept` is whether a removed plugin of its id left data or settings.
 ///
 /// What was said holds for whoever it was said to. Unsigned packages of two versions can
 /// be by two people: nothing that was said of one is a word on the other.
-///
-/// # Errors
-/// See [`Refused`].
-pub fn plan(
-    manifest: &Manifest,
-    signer: Signer,
-    admitted: &Admitted,
-    before: Option<&Before>,
-    kept: bool,
-) -> Result<Plan, Refused> {
-    if let Signer::Key(key, Known::Revoked { name, since }) = &signer {
-        let fingerprint = key.fingerprint().to_string();
-        return Err(Refused::Revoked { name: name.clone(), fingerprint, since: since.clone() });
-    }
+#[must_use]
+pub fn plan(manifest: &Manifest, signer: Signer, admitted: &Admitted, before: Option<&Before>, kept: bool) -> Plan {
     let change = match admitted {
         Admitted::New => Change::Install,
         Admitted::Again => Change::Again,
@@ -225,7 +209,7 @@ pub fn plan(
     });
     let mut items: Vec<Item> = fixed.chain(typed).collect();
     items.sort_by_key(|item| item.risk); // a stable sort: the package's order within a risk
-    Ok(Plan {
+    Plan {
         id: manifest.id.clone(),
         name: manifest.name.clone(),
         version: manifest.version.clone(),
@@ -237,21 +221,22 @@ pub fn plan(
         change,
         dropped: dropped(manifest, before),
         items,
-    })
+    }
 }
 
 fn state_of(capability: &Capability, before: Option<&Before>) -> State {
     match before {
-        Some(before) if before.shown.contains(capability) => match before.allowed.contains(capability) {
-            true => State::Allowed(capability.clone()),
-            false => State::Denied,
-        },
+        Some(before) if before.shown.contains(capability) && before.allowed.contains(capability) => {
+            State::Allowed(capability.clone())
+        }
+        Some(before) if before.shown.contains(capability) || before.denied.contains(capability) => State::Denied,
         _ => State::New,
     }
 }
 
 fn state_of_ask(ask: &Ask, before: Option<&Before>) -> State {
-    let answered = before.and_then(|before| before.answers.iter().find(|answer| is_to(answer, ask)));
+    let answered =
+        before.and_then(|before| before.answers.iter().chain(&before.declined).find(|answer| is_to(answer, ask)));
     match answered.map(|answer| &answer.capability) {
         Some(Some(capability)) => State::Allowed(capability.clone()),
         Some(None) => State::Denied,

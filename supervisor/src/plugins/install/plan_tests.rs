@@ -1,7 +1,7 @@
 use super::*;
 use crate::plugins::install::Choice;
 use crate::plugins::install::consent::typed_target;
-use crate::plugins::install::testing::{asks, before, first, key, manifest, trusted, update, wants};
+use crate::plugins::install::testing::{asks, before, first, manifest, trusted, update, wants};
 
 fn cap(text: &str) -> Capability {
     text.parse().unwrap()
@@ -12,15 +12,8 @@ fn granted(grants: &GrantFile) -> Vec<String> {
 }
 
 #[test]
-fn a_revoked_key_is_refused() {
-    let signer = Signer::Key(key(), Known::Revoked { name: "Eve".into(), since: "2026-01-02".into() });
-    let refused = plan(&manifest("1.0.0", ""), signer, &Admitted::New, None, false).unwrap_err().to_string();
-    assert!(refused.contains("Eve") && refused.contains("2026-01-02"), "{refused}");
-}
-
-#[test]
 fn what_happens_is_told_by_the_versions() {
-    let with = |admitted| plan(&manifest("1.1.0", ""), trusted(), &admitted, None, false).unwrap();
+    let with = |admitted| plan(&manifest("1.1.0", ""), trusted(), &admitted, None, false);
     let version = |minor| Version::new(1, minor, 0);
     assert_eq!(with(Admitted::New).change, Change::Install);
     assert_eq!(with(Admitted::Again).change, Change::Again);
@@ -29,6 +22,34 @@ fn what_happens_is_told_by_the_versions() {
     assert!(!with(Admitted::Update(version(2))).needs_no_consent(), "going back is said yes to");
     assert!(!with(Admitted::New).needs_no_consent());
     assert!(with(Admitted::Update(version(0))).needs_no_consent());
+}
+
+#[test]
+fn a_no_stays_a_no_through_versions_that_do_not_ask_and_a_yes_does_not_stay_a_yes() {
+    let signer = trusted();
+    let asking = manifest("1.0.0", &[wants("input", "a"), wants("filesystem", "b"), asks("Address?")].concat());
+    let choices = [Choice::Allow(cap("filesystem")), Choice::Deny, Choice::Deny];
+    let first = plan(&asking, signer.clone(), &Admitted::New, None, false);
+    assert_eq!(first.new_items().map(|item| item.wanted.kind()).next(), Some(CapabilityKind::Filesystem));
+    let mut grants = first.agree(&choices);
+    let mut installed = asking;
+    for version in ["1.1.0", "1.2.0"] {
+        let next = manifest(version, "");
+        let before = Before::of(&installed, &grants);
+        let plan = plan(&next, signer.clone(), &Admitted::Update(installed.version.clone()), Some(&before), false);
+        assert!(plan.needs_no_consent());
+        assert_eq!(plan.dropped.contains(&cap("input")), version == "1.1.0", "only what the version in place asks for");
+        grants = plan.agree(&[]).after(&grants, &installed);
+        assert_eq!(GrantFile::parse(&grants.to_text()).unwrap(), grants);
+        installed = next;
+    }
+    let again = manifest("1.3.0", &[wants("input", "a"), wants("filesystem", "b"), asks("Address?")].concat());
+    let before = Before::of(&installed, &grants);
+    let plan = plan(&again, signer, &Admitted::Update(installed.version.clone()), Some(&before), false);
+    let new: Vec<CapabilityKind> = plan.new_items().map(|item| item.wanted.kind()).collect();
+    assert_eq!(new, [CapabilityKind::Filesystem], "what was allowed to another version");
+    let grants = plan.agree(&[Choice::Deny]).after(&grants, &installed);
+    assert!(grants.effective(&again, grants.publisher.as_ref()).unwrap().iter().next().is_none());
 }
 
 #[test]
@@ -57,7 +78,7 @@ fn an_update_asks_only_for_what_the_user_was_not_shown() {
 fn nothing_that_was_said_of_an_unsigned_package_is_a_word_on_another() {
     let there = before(&["subprocess:git", "midi:Old"], &["subprocess:git"]);
     let asking = manifest("1.1.0", &wants("subprocess:git", "a"));
-    let with = |signer, admitted| plan(&asking, signer, &admitted, Some(&there), false).unwrap();
+    let with = |signer, admitted| plan(&asking, signer, &admitted, Some(&there), false);
     let from = || Admitted::Update(Version::new(1, 0, 0));
     let strangers = with(Signer::Nobody, from());
     assert_eq!(strangers.new_items().count(), 1, "asked anew");
@@ -69,13 +90,13 @@ fn nothing_that_was_said_of_an_unsigned_package_is_a_word_on_another() {
     let signed = with(trusted(), from());
     assert!(signed.needs_no_consent() && !signed.takes_over);
     // one that asks for nothing gets the data all the same
-    let bare = plan(&manifest("1.1.0", ""), Signer::Nobody, &from(), Some(&there), false).unwrap();
+    let bare = plan(&manifest("1.1.0", ""), Signer::Nobody, &from(), Some(&there), false);
     assert!(!bare.needs_no_consent() && bare.takes_over);
 }
 
 #[test]
 fn what_was_kept_of_an_unsigned_plugin_is_told_before_another_gets_it() {
-    let with = |signer, kept| plan(&manifest("1.1.0", ""), signer, &Admitted::New, None, kept).unwrap().takes_over;
+    let with = |signer, kept| plan(&manifest("1.1.0", ""), signer, &Admitted::New, None, kept).takes_over;
     assert!(with(Signer::Nobody, true));
     assert!(!with(Signer::Nobody, false));
     assert!(!with(trusted(), true), "it is the same publisher's: the store admits no other");

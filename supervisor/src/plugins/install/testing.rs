@@ -42,16 +42,16 @@ pub fn trusted() -> Signer {
 /// A version that was shown and allowed these.
 pub fn before(shown: &[&str], allowed: &[&str]) -> Before {
     let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-    Before { shown: parse(shown), allowed: parse(allowed), answers: Vec::new() }
+    Before { shown: parse(shown), allowed: parse(allowed), ..Before::default() }
 }
 
 /// The plan of a first installation with a trusted key.
 pub fn first(more: &str) -> Plan {
-    plan(&manifest("1.2.0", more), trusted(), &Admitted::New, None, false).unwrap()
+    plan(&manifest("1.2.0", more), trusted(), &Admitted::New, None, false)
 }
 
 /// The plan of an update from 1.0.0 to 1.1.0.
 pub fn update(more: &str, before: &Before) -> Plan {
     let from = Admitted::Update(Version::new(1, 0, 0));
-    plan(&manifest("1.1.0", more), trusted(), &from, Some(before), false).unwrap()
+    plan(&manifest("1.1.0", more), trusted(), &from, Some(before), false)
 }

@@ -109,7 +109,8 @@ fn reach(target: &str) -> Reach {
     match Endpoint::parse(target).map(|endpoint| endpoint.host) {
         Ok(Host::Name(name)) if name == "localhost" => Reach::ThisMachine,
         Ok(Host::Name(_)) => Reach::Internet,
-        Ok(Host::Ip(ip)) if ip.is_loopback() => Reach::ThisMachine,
+        // the unspecified address leads here, too, and so does an IPv4 one in IPv6's clothes
+        Ok(Host::Ip(ip)) if ip.to_canonical().is_loopback() || ip.to_canonical().is_unspecified() => Reach::ThisMachine,
         Ok(Host::Ip(ip)) if address::is_public(ip) => Reach::Internet,
         Ok(Host::Ip(_)) => Reach::Nearby,
         Err(_) => Reach::Nowhere,
@@ -160,6 +161,16 @@ mod tests {
         for low in ["filesystem", "midi:Synth", "audio", "mode"] {
             assert_eq!(risk(&of(low)), Risk::Low, "{low}");
         }
+    }
+
+    #[test]
+    fn every_spelling_of_this_computer_is_called_this_computer() {
+        for target in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1"] {
+            let sentence = sentence(&of(&format!("network:{target}")));
+            assert!(sentence.ends_with("a program on this computer"), "{sentence}");
+        }
+        let router = sentence(&of("network:[::ffff:192.168.1.1]:1"));
+        assert!(router.ends_with("your own network"), "{router}");
     }
 
     #[test]

@@ -46,13 +46,12 @@ impl Locked {
     /// that had is completed.
     fn finish_removals(&self, left: &mut Left) {
         for id in left.note(kept::all(&self.store)).unwrap_or_default() {
-            // a note that cannot be read keeps the data from everybody; `remove` says what is wrong
-            let Ok(Some(kept)) = self.kept(&id) else { continue };
-            match self.get(&id) {
-                Ok(Some(_)) => {
+            match (self.get(&id), self.kept(&id)) {
+                (Ok(Some(_)), _) => {
                     left.note(kept::forget(&self.store.home, &id));
                 }
-                Ok(None) if kept.data == KeptData::Delete => {
+                // a note that cannot be read keeps the data from everybody, until `remove` deletes both
+                (Ok(None), Ok(Some(kept))) if kept.data == KeptData::Delete => {
                     let removal = Removal { locked: self, kept };
                     left.note(Removal::STEPS[2..].iter().try_for_each(|step| step(&removal)));
                 }

@@ -3,7 +3,7 @@
 use super::clean::Left;
 use super::record::{FILE_NAME, MAX_REASON};
 use super::stage::{FILES, make_dir};
-use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, kept};
+use super::{Candidate, Installed, Locked, Refused, Staged, Step, StoreError, dirs, grants_name, kept};
 use crate::home::write_atomic;
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::{GrantFile, Revocations, strict};
@@ -158,7 +158,8 @@ impl Locked {
     /// Enables a plugin, or disables it with a reason.
     ///
     /// # Errors
-    /// It is not installed, it is to be enabled and was revoked, or what the file system says.
+    /// It is not installed, it is to be enabled and was revoked, or what the file system says; with
+    /// [`StoreError::NoRoom`] it is not started all the same.
     pub fn set_enabled(&self, id: &PluginId, enabled: bool, reason: Option<String>) -> Result<Installed, StoreError> {
         if enabled {
             self.must_get(id)?.not_revoked(&Revocations::load(&self.store.home)?)?;
@@ -166,22 +167,59 @@ impl Locked {
         // whatever the reason is made of, it must not keep the plugin from being disabled
         let reason = reason.filter(|_| !enabled).map(|reason| safe_text(&reason).chars().take(MAX_REASON).collect());
         let record = Installed { enabled, disabled_reason: reason, ..self.must_get(id)? };
-        self.write_record(&record)?;
+        match self.write_record(&record) {
+            Err(error) if !enabled && error.is_full() => {
+                let grants = self.grants(id);
+                self.withdraw_all(id)?;
+                self.write_record(&record).map_err(no_room(id))?;
+                // the record before made room for them
+                if let Ok(Some(grants)) = grants {
+                    self.save_grants(&grants).map_err(no_room(id))?;
+                }
+            }
+            written => written?,
+        }
         Ok(record)
     }
 
     /// Disables every plugin of a publisher, with this reason; their ids.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What the file system says of the first that could not be; the others are disabled.
     pub fn disable_publisher(&self, key: &PublicKey, reason: &str) -> Result<Vec<PluginId>, StoreError> {
-        let mut disabled = Vec::new();
+        let mut disabled = Ok(Vec::new());
         let is_theirs = |record: &Installed| record.publisher.as_ref() == Some(key);
         for record in self.list()?.into_iter().flatten().filter(is_theirs) {
-            self.set_enabled(&record.id, false, Some(reason.to_owned()))?;
-            disabled.push(record.id);
+            match (self.set_enabled(&record.id, false, Some(reason.to_owned())), &mut disabled) {
+                (Ok(record), Ok(ids)) => ids.push(record.id),
+                (Err(error), Ok(_)) => disabled = Err(error),
+                (_, Err(_)) => {}
+            }
         }
-        Ok(disabled)
+        disabled
+    }
+
+    /// Replaces a plugin's grants with fewer. On a full disk the old ones go first, and nothing is
+    /// granted until there is room.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`], or what the file system says.
+    pub fn take_grants(&self, fewer: &GrantFile) -> Result<(), StoreError> {
+        match self.save_grants(fewer) {
+            Err(error) if error.is_full() => {
+                self.withdraw_all(&fewer.plugin)?;
+                self.save_grants(fewer).map_err(no_room(&fewer.plugin))
+            }
+            saved => saved,
+        }
+    }
+
+    /// Deletes a plugin's grants: it is not started without them. That takes no room, and makes some.
+    fn withdraw_all(&self, id: &PluginId) -> Result<(), StoreError> {
+        let path = self.grants_path(id);
+        let Some(dir) = dirs::open_path(&self.store.home.grants_dir())? else { return Ok(()) };
+        dirs::remove(&dir, &grants_name(id), &path)?;
+        dirs::sync(&dir, &path)
     }
 
     /// Replaces a plugin's grants.
@@ -209,5 +247,13 @@ impl Locked {
         // through the descriptor, so that the directory cannot be another one meanwhile
         let through = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(FILE_NAME);
         write_atomic(&through, text.as_bytes(), 0o600).map_err(failed)
+    }
+}
+
+/// What a full disk says, once the grants are gone.
+fn no_room(id: &PluginId) -> impl FnOnce(StoreError) -> StoreError {
+    move |error| match error {
+        StoreError::Io { path, source, .. } => StoreError::NoRoom { id: id.clone(), path, source },
+        error => error,
     }
 }

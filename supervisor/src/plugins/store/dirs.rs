@@ -1,6 +1,7 @@
 //! Directories by descriptor: ours, opened and emptied without following a link.
 
 use super::StoreError;
+use crate::home::is_left_over;
 use crate::plugins::data_dir;
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -94,19 +95,6 @@ pub(super) fn sweep(dir: impl AsFd, name: Option<&str>) -> nix::Result<()> {
     Ok(())
 }
 
-/// Whether `found` is `.NAME.PID.NUMBER` of a process that is gone, or of this one before.
-fn is_left_over(found: &str, name: Option<&str>) -> bool {
-    let mut parts = found.rsplitn(3, '.');
-    let (Some(number), Some(pid), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let Some(written) = rest.strip_prefix('.') else { return false };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    !written.is_empty()
-        && name.is_none_or(|name| name == written)
-        && is_number(number)
-        && is_number(pid)
-        && !Path::new("/proc").join(pid).exists()
-}
-
 /// Makes what happened to a directory's names last.
 pub(super) fn sync(dir: impl AsFd, path: &Path) -> Result<(), StoreError> {
     fsync(dir).map_err(StoreError::io("sync", path))
@@ -131,22 +119,5 @@ mod tests {
         assert_eq!(names(&dir, 1), Err(TOO_MANY));
         let told = StoreError::io("read", directory.path())(TOO_MANY).to_string();
         assert!(told.contains("more names") && told.contains("move some"), "{told}");
-    }
-
-    #[test]
-    fn only_temporary_files_of_processes_that_are_gone_are_left_over() {
-        let ours = std::process::id();
-        assert!(is_left_over(".notes.toml.4194305.0", None));
-        assert!(is_left_over(".notes.toml.4194305.0", Some("notes.toml")));
-        for (found, name) in [
-            (format!(".notes.toml.{ours}.0"), None),
-            (".notes.toml.4194305.0".into(), Some("other.toml")),
-            ("notes.toml.4194305.0".into(), None),
-            (".notes.toml".into(), None),
-            (".notes.toml.x.0".into(), None),
-            ("..4194305.0".into(), None),
-        ] {
-            assert!(!is_left_over(&found, name), "{found}");
-        }
     }
 }

@@ -11,7 +11,6 @@ use crate::plugins::manifest::{Problem, version};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::strict::{self, quoted, schema};
 use midimon_shared::PluginId;
-use nix::unistd::UnlinkatFlags;
 use semver::Version;
 use std::path::PathBuf;
 
@@ -83,7 +82,8 @@ fn path(home: &Home, id: &PluginId) -> PathBuf {
 
 pub(super) fn read(home: &Home, id: &PluginId) -> Result<Option<KeptFile>, StoreError> {
     let Some(dir) = dirs::open_path(&home.state_dir())? else { return Ok(None) };
-    Ok(strict::read(dir, &name(id), &path(home, id), MAX_BYTES, KeptFile::parse)?)
+    let read = strict::read(dir, &name(id), &path(home, id), MAX_BYTES, KeptFile::parse);
+    read.map_err(|source| StoreError::Kept { id: id.clone(), source })
 }
 
 pub(super) fn write(home: &Home, kept: &KeptFile) -> Result<(), StoreError> {
@@ -94,10 +94,11 @@ pub(super) fn write(home: &Home, kept: &KeptFile) -> Result<(), StoreError> {
     written.map_err(|source| StoreError::Io { what: "write", path, source })
 }
 
+/// Whatever it is that stands there goes.
 pub(super) fn forget(home: &Home, id: &PluginId) -> Result<(), StoreError> {
     let Some(dir) = dirs::open_path(&home.state_dir())? else { return Ok(()) };
     let path = path(home, id);
-    dirs::unlink(&dir, &name(id), UnlinkatFlags::NoRemoveDir).map_err(StoreError::io("remove", &path))?;
+    dirs::remove(&dir, &name(id), &path)?;
     dirs::sync(&dir, &path)
 }
 

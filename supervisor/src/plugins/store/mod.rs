@@ -59,6 +59,16 @@ pub enum StoreError {
     Record(#[from] BadRecord),
     #[error(transparent)]
     Strict(#[from] StrictError),
+    /// What may run no more could not be written down, and its grants went instead.
+    #[error(
+        "there is no room to write '{}' ({source}): the grants of {id} were deleted, so it is not started any more; \
+         make room, then `midimon plugin install` asks for them again",
+        path.display()
+    )]
+    NoRoom { id: PluginId, path: PathBuf, source: io::Error },
+    /// What was kept of a removed plugin, and whose it is, cannot be told.
+    #[error("{source}; `midimon plugin remove {id}` deletes that file, with the data and settings that were kept")]
+    Kept { id: PluginId, source: StrictError },
     #[error("cannot {what} '{}': {source}", path.display())]
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error("'{0}' is not installed; `midimon plugin list` shows what is")]
@@ -80,6 +90,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a file could not be written because nothing can grow any more.
+    fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        let full = [Errno::ENOSPC, Errno::EDQUOT, Errno::EFBIG];
+        source.raw_os_error().is_some_and(|number| full.contains(&Errno::from_raw(number)))
+    }
+
     fn io(what: &'static str, path: &Path) -> impl FnOnce(Errno) -> Self {
         let path = path.to_owned();
         move |errno| {

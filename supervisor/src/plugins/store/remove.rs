@@ -3,7 +3,7 @@
 use super::clean::is_foreign;
 use super::kept::{self, KeptData, KeptFile};
 use super::record::FILE_NAME;
-use super::{Locked, Step, StoreError, dirs, grants_name};
+use super::{Locked, MAX_PLUGINS, Step, StoreError, dirs, grants_name};
 use midimon_shared::PluginId;
 use nix::unistd::UnlinkatFlags;
 use semver::Version;
@@ -23,7 +23,36 @@ impl Removal<'_> {
 
     /// Whose data this is, before the record that says so goes.
     fn remember(&self) -> Result<(), StoreError> {
-        kept::write(&self.locked.store.home, &self.kept)
+        let home = &self.locked.store.home;
+        if self.locked.kept(&self.kept.plugin).is_err() {
+            // it may be something that no file can replace
+            kept::forget(home, &self.kept.plugin)?;
+        }
+        match kept::write(home, &self.kept) {
+            // what is to go makes room for the word that it goes
+            Err(error) if error.is_full() => {
+                self.versions()?;
+                kept::write(home, &self.kept)
+            }
+            written => written,
+        }
+    }
+
+    /// Removes the versions under their record, which is not started without them.
+    fn versions(&self) -> Result<(), StoreError> {
+        let id = &self.kept.plugin;
+        let path = self.locked.path(id);
+        let Ok(dir) = dirs::open_at(&self.locked.root, id.as_str()) else { return Ok(()) };
+        if is_foreign(&dir) {
+            return Ok(());
+        }
+        let names = dirs::names(&dir, MAX_PLUGINS).map_err(StoreError::io("read", &path))?;
+        for name in names.iter().filter_map(|name| name.to_str().ok()) {
+            if name.parse::<Version>().is_ok() {
+                dirs::remove(&dir, name, &path.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     fn unlist(&self) -> Result<(), StoreError> {
@@ -75,7 +104,8 @@ fn remove_in(dir: &Path, name: &str) -> Result<(), StoreError> {
 impl Locked {
     /// Removes a plugin: its versions, its grants, and, unless `keep_data`, its data and
     /// settings. Its record may be damaged; then its data cannot be kept. Without a record it
-    /// removes the data that was kept when the plugin was removed before.
+    /// removes the data that was kept when the plugin was removed before, whether or not it can be
+    /// told whose that was.
     ///
     /// # Errors
     /// It is not installed, or what the file system says.
@@ -89,17 +119,18 @@ impl Locked {
 
     pub(super) fn removal(&self, id: &PluginId, keep_data: bool) -> Result<Removal<'_>, StoreError> {
         let data = if keep_data { KeptData::Keep } else { KeptData::Delete };
+        let nobodys = || KeptFile { plugin: id.clone(), publisher: None, highest: Version::new(0, 0, 0), data };
         let kept = match self.get(id) {
             Ok(Some(record)) => {
                 KeptFile { plugin: record.id, publisher: record.publisher, highest: record.highest, data }
             }
-            Ok(None) => match self.kept(id)? {
-                Some(kept) if !keep_data => KeptFile { data, ..kept },
-                _ => return Err(StoreError::NotInstalled(id.clone())),
+            Ok(None) => match self.kept(id) {
+                Ok(Some(kept)) if !keep_data => KeptFile { data, ..kept },
+                Err(StoreError::Kept { .. }) if !keep_data => nobodys(),
+                Err(error) => return Err(error),
+                Ok(_) => return Err(StoreError::NotInstalled(id.clone())),
             },
-            Err(StoreError::Record(_)) if !keep_data => {
-                KeptFile { plugin: id.clone(), publisher: None, highest: Version::new(0, 0, 0), data }
-            }
+            Err(StoreError::Record(_)) if !keep_data => nobodys(),
             Err(error) => return Err(error),
         };
         Ok(Removal { locked: self, kept })

@@ -224,6 +224,36 @@ fn kept_data_can_be_removed_later() {
 }
 
 #[test]
+fn a_damaged_note_about_kept_data_keeps_it_from_everybody_and_is_removed_with_it() {
+    let bench = Bench::new();
+    let note = bench.home().state_dir().join("kept-notes.toml");
+    let damages: [fn(&Path); 3] = [
+        |note| fs::write(note, "schema = 1\nbroken").unwrap(),
+        |note| fs::create_dir_all(note.join("below")).unwrap(),
+        |note| symlink("/nowhere", note).unwrap(),
+    ];
+    for damage in damages {
+        bench.install(&package("notes", "1.0.0", FILES)).unwrap();
+        fs::write(bench.data("notes").join("list"), "mine").unwrap();
+        bench.lock().remove(&id("notes"), true).unwrap();
+        fs::remove_file(&note).unwrap();
+        damage(&note);
+        drop(bench.lock());
+        let told = bench.install(&package("notes", "1.0.0", FILES)).unwrap_err().to_string();
+        assert!(told.contains("kept-notes.toml") && told.contains("midimon plugin remove notes"), "{told}");
+        assert!(bench.lock().remove(&id("notes"), true).is_err(), "nothing can be kept of it");
+        bench.lock().remove(&id("notes"), false).unwrap();
+        assert!(note.symlink_metadata().is_err() && !bench.home().plugin_data_dir().join("notes").exists());
+        // and beside a plugin that is installed it is nothing
+        bench.install(&package("notes", "1.0.0", FILES)).unwrap();
+        damage(&note);
+        bench.install(&package("notes", "1.1.0", FILES)).unwrap();
+        assert!(note.symlink_metadata().is_err());
+        bench.lock().remove(&id("notes"), false).unwrap();
+    }
+}
+
+#[test]
 fn a_version_with_other_bytes_than_before_is_refused_also_when_its_files_are_long_gone() {
     let bench = Bench::new();
     for version in ["1.0.0", "1.1.0", "1.2.0", "1.3.0"] {

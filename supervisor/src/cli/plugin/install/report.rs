@@ -38,7 +38,6 @@ enum SignerView<'p> {
     Unsigned,
     New { key: &'p PublicKey, fingerprint: String },
     Trusted { key: &'p PublicKey, fingerprint: String, name: &'p str, since: &'p str },
-    Revoked { key: &'p PublicKey, fingerprint: String, name: &'p str, since: &'p str },
 }
 
 #[derive(Debug, Serialize)]
@@ -88,7 +87,6 @@ impl<'p> From<&'p Signer> for SignerView<'p> {
         match known {
             Known::New => Self::New { key, fingerprint },
             Known::Trusted { name, since } => Self::Trusted { key, fingerprint, name, since },
-            Known::Revoked { name, since } => Self::Revoked { key, fingerprint, name, since },
         }
     }
 }

@@ -103,7 +103,6 @@ impl Screen<'_> {
                         "a key never seen here. Compare its fingerprint with the publisher's.".to_owned(),
                         Colour::Notice,
                     ),
-                    Known::Revoked { name, since } => (format!("{}, REVOKED {since}", quoted(name)), Colour::Bad),
                 };
                 self.field("Signed by", &text, Some(colour));
                 self.field("Fingerprint", &key.fingerprint().to_string(), Some(Colour::Strong));

@@ -41,7 +41,7 @@ impl Terminal {
 impl Person for Terminal {
     fn ask(&mut self, question: &str) -> Result<String, CliError> {
         // whatever was typed before the question was there is no answer to it
-        tcflush(io::stdin(), FlushArg::TCIFLUSH).map_err(|errno| failed(errno.into()))?;
+        tcflush(io::stdin(), FlushArg::TCIFLUSH).map_err(|errno| no_answer(errno.into()))?;
         let mut stderr = io::stderr().lock();
         write!(stderr, "{}", safe_text(question)).and_then(|()| stderr.flush()).map_err(CliError::Output)?;
         let mut line = Vec::new();
@@ -49,10 +49,10 @@ impl Person for Terminal {
         // not through a buffer of our own, which would keep what the next flush has to take away
         while !line.ends_with(b"\n") {
             match read(io::stdin(), &mut buffer) {
-                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(no_answer(io::ErrorKind::UnexpectedEof.into())),
                 Ok(count) => line.extend_from_slice(&buffer[..count]),
                 Err(nix::errno::Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno.into())),
+                Err(errno) => return Err(no_answer(errno.into())),
             }
             if line.len() > MAX_ANSWER {
                 return Err(CliError::Failed("that answer is too long; nothing was installed".to_owned()));
@@ -68,6 +68,6 @@ impl Person for Terminal {
     }
 }
 
-fn failed(error: io::Error) -> CliError {
+fn no_answer(error: io::Error) -> CliError {
     CliError::Failed(format!("there was no answer ({error}); nothing was installed"))
 }
