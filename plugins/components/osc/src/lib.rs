@@ -41,7 +41,7 @@ struct Send {
     args: String,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Osc {
     running: Option<(Host, Settings)>,
     /// What the log was told last: a failure that goes on is one line.
@@ -166,3 +166,7 @@ impl Plugin for Osc {
 }
 
 export_plugin!(Osc);
+
+#[cfg(test)]
+#[path = "plugin_tests.rs"]
+mod tests;

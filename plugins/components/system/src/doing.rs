@@ -74,7 +74,8 @@ impl Doer {
                 }
                 Ran::Badly(code, complaint) => {
                     any_ran = true;
-                    let complaint: String = complaint.trim().chars().take(MAX_COMPLAINT).collect();
+                    let complaint: String =
+                        complaint.trim().chars().take_while(|&it| it != '\n').take(MAX_COMPLAINT).collect();
                     tried.push(format!("{} ended with {code}: {complaint}", command.program));
                 }
                 Ran::Not(why) => tried.push(format!("{}: {why}", command.program)),

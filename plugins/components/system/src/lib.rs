@@ -200,3 +200,7 @@ impl Plugin for System {
 }
 
 export_plugin!(System);
+
+#[cfg(test)]
+#[path = "plugin_tests.rs"]
+mod tests;

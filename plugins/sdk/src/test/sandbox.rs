@@ -38,7 +38,7 @@ impl SandboxError {
 pub struct Setup {
     plugin: PathBuf,
     grants: Vec<String>,
-    settings: String,
+    settings: Vec<(String, String)>,
     mappings: String,
 }
 
@@ -50,11 +50,10 @@ impl Setup {
         self
     }
 
-    /// Sets something of it, a line of TOML: `address = "localhost:6600"`.
+    /// Sets something of it, a secret too, as `midimon plugin config set` takes it.
     #[must_use]
-    pub fn setting(mut self, line: &str) -> Self {
-        self.settings += line;
-        self.settings.push('\n');
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -67,6 +66,17 @@ impl Setup {
             self.mappings,
             "[[global_mappings]]\ntrigger = {{ type = \"Note\", note = {note} }}\naction = {{ {action} }}\n\n"
         );
+        self
+    }
+
+    /// Maps an event of its own, with any value or this one, to an action of it.
+    #[must_use]
+    pub fn event(mut self, event: &str, value: Option<&str>, action: &str, params: &str) -> Self {
+        let value = value.map_or_else(String::new, |value| format!(", value = {value:?}"));
+        let trigger = format!("type = \"Plugin\", plugin = \"\u{0}\", event = {event:?}{value}");
+        let action = format!("type = \"Plugin\", plugin = \"\u{0}\", action = {action:?}, params = {params}");
+        // cannot fail: writing to a string
+        let _ = write!(self.mappings, "[[global_mappings]]\ntrigger = {{ {trigger} }}\naction = {{ {action} }}\n\n");
         self
     }
 
@@ -106,7 +116,7 @@ impl Sandbox {
     #[must_use]
     pub fn of(plugin: impl AsRef<Path>) -> Setup {
         let plugin = plugin.as_ref().to_owned();
-        Setup { plugin, grants: Vec::new(), settings: String::new(), mappings: String::new() }
+        Setup { plugin, grants: Vec::new(), settings: Vec::new(), mappings: String::new() }
     }
 
     fn start(setup: &Setup) -> Result<Self, SandboxError> {
@@ -118,6 +128,9 @@ impl Sandbox {
                 .and_then(|()| fs::write(home.join("config.toml"), config(setup, &id, &place)))
                 .and_then(|()| File::create(place.join("log")));
             let log = written.map_err(|error| SandboxError::of("the test's home", error))?;
+            for (name, value) in &setup.settings {
+                set(&place, &id, name, value)?;
+            }
             let daemon = midimon(&place)
                 .args(["run", "--input", "stdin"])
                 .stdin(Stdio::piped())
@@ -242,6 +255,21 @@ fn midimon(place: &Path) -> Command {
     command
 }
 
+/// Gives it a setting. By standard input, as secrets come.
+fn set(place: &Path, id: &str, name: &str, value: &str) -> Result<(), SandboxError> {
+    let failed = |error| SandboxError::of("midimon cannot be run (set MIDIMON_BIN_DIR)", error);
+    let mut command = midimon(place);
+    command.args(["plugin", "config", "set", id, name]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(failed)?;
+    if let Some(mut input) = child.stdin.take() {
+        // one that does not read says why when it ends
+        let _ = input.write_all(value.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(SandboxError::of(&format!("the setting '{name}'"), words)) }
+}
+
 /// A new directory for this user alone.
 fn place() -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -281,13 +309,10 @@ fn field(manifest: &str, name: &str) -> Option<String> {
 
 fn config(setup: &Setup, id: &str, place: &Path) -> String {
     let plugins = place.join("plugins");
-    let Setup { grants, settings, mappings, .. } = setup;
+    let Setup { grants, mappings, .. } = setup;
     let mut text = format!("schema = 1\n\n[plugins]\ndir = {:?}\n\n", plugins.to_string_lossy());
     // cannot fail: writing to a string
     let _ = write!(text, "[plugins.{id}]\ngrants = {grants:?}\n\n");
-    if !settings.is_empty() {
-        let _ = write!(text, "[plugins.{id}.settings]\n{settings}\n");
-    }
     text + &mappings.replace('\u{0}', id)
 }
 
@@ -303,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_has_the_grants_the_settings_and_the_mappings() {
-        let setup = Sandbox::of("/p").grant("filesystem").setting("a = 1").note(36, "play", "{ b = 2 }");
+    fn a_configuration_has_the_grants_and_the_mappings() {
+        let setup = Sandbox::of("/p").grant("filesystem").note(36, "play", "{ b = 2 }");
         let expected = r#"schema = 1
 
 [plugins]
@@ -312,9 +337,6 @@ dir = "/x/plugins"
 
 [plugins.mine]
 grants = ["filesystem"]
-
-[plugins.mine.settings]
-a = 1
 
 [[global_mappings]]
 trigger = { type = "Note", note = 36 }
