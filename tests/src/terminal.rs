@@ -153,6 +153,20 @@ impl Session {
         }
     }
 
+    /// As [`Self::wait_for`], for several texts in any order.
+    ///
+    /// # Panics
+    /// One does not come.
+    pub fn wait_for_all(&mut self, wanted: &[&str]) -> &mut Self {
+        let (from, mut end) = (self.at, self.at);
+        for text in wanted {
+            self.at = from;
+            end = end.max(self.wait_for(text).at);
+        }
+        self.at = end;
+        self
+    }
+
     /// Types a line.
     ///
     /// # Panics

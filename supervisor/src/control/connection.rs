@@ -125,7 +125,9 @@ fn ask(daemon: &dyn Daemon, request: Request) -> Answer {
         Request::WorkerRestart { id } => value(&daemon.restart_worker(&id)?),
         Request::Reload => value(&daemon.reload()?),
         Request::PluginsChanged => value(&daemon.plugins_changed()?),
-        Request::PluginCall { id, action, params } => value(&daemon.call_plugin(&id, action, params)?),
+        Request::PluginCall { id, action, params, velocity } => {
+            value(&daemon.call_plugin(&id, action, params, velocity)?)
+        }
         Request::Panic => value(&daemon.panic()),
         Request::Mode { to } => value(&daemon.mode(to.as_ref())?),
         Request::Ports => value(&daemon.ports()?),

@@ -52,12 +52,18 @@ pub trait Daemon: Send + Sync + 'static {
     /// The daemon is stopping.
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal>;
 
-    /// Calls an action of a plugin and waits for its answer, at most as long as the
-    /// plugin's deadline.
+    /// Calls an action of a plugin, with a velocity where one is given, and waits for its
+    /// answer, at most as long as the plugin's deadline.
     ///
     /// # Errors
     /// [`protocol::ErrorCode::NotFound`], or why there is no answer.
-    fn call_plugin(&self, id: &PluginId, action: String, params: Params) -> Result<String, Refusal>;
+    fn call_plugin(
+        &self,
+        id: &PluginId,
+        action: String,
+        params: Params,
+        velocity: Option<u8>,
+    ) -> Result<String, Refusal>;
 
     /// Releases all keys and notes and silences every output.
     fn panic(&self);

@@ -69,6 +69,9 @@ pub enum Request {
         action: String,
         /// The action's parameters.
         params: Params,
+        /// The velocity it is told, 0 to 127 (more is 127); none when missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        velocity: Option<u8>,
     },
     /// Releases everything; null.
     Panic,

@@ -64,7 +64,7 @@ impl Daemon for Fake {
         Ok(PluginsReport { not_yet: None, problems: Vec::new() })
     }
 
-    fn call_plugin(&self, id: &PluginId, action: String, params: Params) -> Result<String, Refusal> {
+    fn call_plugin(&self, id: &PluginId, action: String, params: Params, _: Option<u8>) -> Result<String, Refusal> {
         self.worker(id)?;
         Ok(format!("{action} {}", serde_json::Value::from(params)))
     }

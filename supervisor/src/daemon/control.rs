@@ -14,7 +14,7 @@ use crate::plugins::store::StoreError;
 use crate::workers::manager::{Loading, Problem};
 use crate::workers::status::WorkerStatus;
 use midimon_shared::PluginId;
-use midimon_shared::context::TriggerStamp;
+use midimon_shared::context::{TriggerContext, TriggerStamp};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -99,13 +99,20 @@ impl Daemon for Running {
         Ok(PluginsReport { not_yet, problems: self.plugin_problems() })
     }
 
-    fn call_plugin(&self, id: &PluginId, action: String, mut params: Params) -> Result<String, Refusal> {
+    fn call_plugin(
+        &self,
+        id: &PluginId,
+        action: String,
+        mut params: Params,
+        velocity: Option<u8>,
+    ) -> Result<String, Refusal> {
         self.worker(id)?;
         if params.insert("action".to_owned(), action.into()).is_some() {
             let why = "a parameter cannot be called `action`: that is the name of the action itself";
             return Err(Refusal::new(ErrorCode::BadRequest, why));
         }
-        let answer = self.manager.execute_plugin(id.as_str(), params.into(), None);
+        let context = velocity.map(|velocity| TriggerContext::new().with_velocity(velocity));
+        let answer = self.manager.execute_plugin(id.as_str(), params.into(), context);
         answer.map(|answer| answer.text).map_err(|error| Refusal::new(ErrorCode::Failed, error.to_string()))
     }
 

@@ -20,6 +20,7 @@ pub mod revocations;
 pub mod settings;
 pub mod store;
 pub mod strict;
+pub mod templates;
 pub mod trust;
 
 pub use code::SealedCode;

@@ -4,12 +4,14 @@ mod call;
 mod config;
 pub(super) mod daemon;
 mod data;
+mod dev;
 mod grants;
 mod info;
 mod install;
 mod life;
 mod list;
 mod loosened;
+mod new;
 mod package;
 mod remove;
 mod search;
@@ -28,6 +30,10 @@ pub struct Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Begin a plugin: a directory that builds
+    New(new::New),
+    /// Build a plugin, run it, call it from the keyboard, and again when it changes
+    Dev(dev::Dev),
     /// Make a package of a plugin's directory
     Pack(package::Pack),
     /// Sign a package
@@ -67,6 +73,8 @@ enum Command {
 impl Plugin {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         match self.command {
+            Command::New(command) => command.execute(context),
+            Command::Dev(command) => command.execute(context),
             Command::Pack(command) => command.execute(context),
             Command::Sign(command) => command.execute(context),
             Command::Verify(command) => command.execute(context),

@@ -13,7 +13,7 @@ mod document;
 mod keystroke;
 mod midi_out;
 mod model;
-mod params;
+pub mod params;
 mod plugins;
 mod render;
 mod text;

@@ -33,6 +33,30 @@ pub(super) fn params(field: Field<'_>) -> Option<String> {
     Some(json)
 }
 
+/// Parameters that somebody types, in TOML: lines such as `a = 1`, or one `{ a = 1, b = 2 }`.
+///
+/// # Errors
+/// It is no TOML, or has something JSON has not.
+pub fn from_toml(text: &str) -> Result<Map<String, Value>, String> {
+    let inline = text.trim_start().starts_with('{');
+    let wrapped = if inline { format!("params = {text}") } else { text.to_owned() };
+    let table = DeTable::parse(&wrapped)
+        .map_err(|error| format!("it must be TOML such as 'text = \"hello\"': {}", error.message()))?;
+    let object = |entries: &DeTable<'_>| match object(entries) {
+        Ok(Value::Object(entries)) => Ok(entries),
+        Ok(_) => Ok(Map::new()),
+        Err(why) => Err(format!("it {why}")),
+    };
+    if !inline {
+        return object(table.get_ref());
+    }
+    // `{}` and more lines after it would be a second key beside `params`
+    match (table.get_ref().len(), table.get_ref().get("params").map(|value| value.get_ref())) {
+        (1, Some(DeValue::Table(entries))) => object(entries),
+        _ => Err("after '{ … }' nothing may follow".to_owned()),
+    }
+}
+
 fn object(entries: &DeTable<'_>) -> Result<Value, &'static str> {
     let mut ordered: Vec<_> = entries.iter().collect();
     ordered.sort_by_key(|(key, _)| key.span().start);
@@ -63,4 +87,20 @@ fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
         }
         DeValue::Table(entries) => object(entries)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_type_becomes_the_same_object_as_in_a_mapping() {
+        let typed = |text: &str| from_toml(text).map(|object| Value::Object(object).to_string());
+        assert_eq!(typed(""), Ok("{}".into()));
+        assert_eq!(typed("b = 'x'\na = 0x10"), Ok(r#"{"b":"x","a":16}"#.into()));
+        assert_eq!(typed("  { b = 1.5, a = [true] }"), Ok(r#"{"b":1.5,"a":[true]}"#.into()));
+        for wrong in ["a", "{ a = 1", "{ a = 1 }\nb = 2", "a = nan", "{}{}", "params = {"] {
+            assert!(typed(wrong).is_err(), "{wrong}");
+        }
+    }
 }
