@@ -115,9 +115,11 @@ lint:
 	cargo fmt --check --manifest-path plugins/c-bindings/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p midimon-worker --features compile --all-targets -- -D warnings
+	cargo clippy -p midimon-plugin --features http --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml -- -D warnings
 	cargo clippy --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS) -p obs-server --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml -- -D warnings
+	cargo clippy -p twofold --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml -- -D warnings
 	CARGO_TARGET_DIR=$(TARGET)/langs/c-bindings cargo clippy --manifest-path plugins/c-bindings/Cargo.toml -- -D warnings
 
 fuzz:

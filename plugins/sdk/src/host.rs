@@ -98,6 +98,45 @@ pub struct Usage {
 /// outside the sandbox. It is checked against the plugin's grants when it is asked for and
 /// written to its audit log; several threads take turns. The time it takes is part of the
 /// call it is made in.
+///
+/// ```
+/// use midimon_plugin::test::{Call, Driver, Request};
+/// use midimon_plugin::{Context, Error, Host, Light, Metadata, Outcome, Params, Plugin, Trigger};
+/// use std::time::Duration;
+///
+/// /// Lights its pad for a second.
+/// #[derive(Default)]
+/// struct Flash(Option<Host>);
+///
+/// impl Plugin for Flash {
+///     fn describe() -> Metadata {
+///         Metadata { name: "Flash", version: "1.0.0", description: "Lights a pad for a second" }
+///     }
+///     fn init(&mut self, host: Host, _settings: &Params<'_>) -> Result<(), Error> {
+///         self.0 = Some(host);
+///         Ok(())
+///     }
+///     fn handle(&mut self, action: &str, params: &Params<'_>, context: &Context<'_>) -> Result<Outcome, Error> {
+///         let host = self.0.ok_or_else(|| Error::new("not started"))?;
+///         let note: u8 = context.note().map_or_else(|| params.within("note", 0..=127), Ok)?;
+///         let value = if context.trigger == Trigger::Timer { 0 } else { 127 };
+///         host.set_light("pads", 1, Light::Note(note), value)?;
+///         if value > 0 {
+///             host.after(note.into(), Duration::from_secs(1), action, &format!(r#"{{"note":{note}}}"#))?;
+///             host.emit("flash", &note.to_string())?; // a mapping can wait for it
+///         }
+///         Ok(Outcome::ok())
+///     }
+/// }
+///
+/// let mut flash = Driver::<Flash>::start("{}").unwrap();
+/// flash.call(&Call::new("flash").note(36, 100)).unwrap();
+/// flash.call(&Call::new("flash").params(r#"{"note":36}"#).trigger(Trigger::Timer)).unwrap();
+/// let light = |value| Request::SetLight { device: "pads".into(), channel: 1, light: Light::Note(36), value };
+/// let requests = flash.requests();
+/// assert_eq!((&requests[0], &requests[3]), (&light(127), &light(0)));
+/// assert_eq!(requests[2], Request::Emit { event: "flash".into(), value: "36".into() });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
     pub(crate) raw: backend::Raw,

@@ -49,6 +49,8 @@ mod connection;
 mod error;
 pub mod ffi;
 mod host;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 mod params;
