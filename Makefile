@@ -71,6 +71,10 @@ plugins: build
 	@scripts/install-plugin benches/probe $(BIN)/libprobe.so $(FIXTURES)
 	@scripts/install-plugin benches/probe-wasm $(WASM)/probe_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin benches/probe-component $(COMPONENTS)/probe_component.wasm $(FIXTURES)
+	cargo build --release -p twofold --manifest-path plugins/components/Cargo.toml
+	cargo build --release -p twofold --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml
+	@scripts/install-plugin tests/fixtures/twofold $(BIN)/libtwofold.so $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/twofold/wasm $(COMPONENTS)/twofold.wasm $(FIXTURES)
 	@for fixture in no-export old-abi hanging-constructor hanging-init failing-init filler flat-out asking given events; do \
 		$(CC) $(PLUGIN_CFLAGS) -shared -o $(BIN)/fixture.so tests/fixtures/$$fixture/plugin.c; \
 		scripts/install-plugin tests/fixtures/$$fixture $(BIN)/fixture.so $(FIXTURES); \
@@ -82,6 +86,7 @@ run: plugins
 test: plugins
 	@scripts/setup test
 	cargo test --release --workspace
+	cargo test --release -p midimon-plugin --features http
 	cargo test --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS)
 	@scripts/hostile $(TARGET) ordinary
 
