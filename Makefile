@@ -22,9 +22,9 @@ export MIDIMON_PLUGINS_DIR := $(PLUGINS)
 export MIDIMON_FIXTURES_DIR := $(FIXTURES)
 
 # what `make plugins` packs and signs, with a key made for it
-PACKAGED := notes obs osc system
+PACKAGED := http notes obs osc system
 # component plugins whose tests run on the host, with what they share
-COMPONENT_TESTS := -p obs -p osc -p system -p template
+COMPONENT_TESTS := -p http-requests -p obs -p osc -p system -p template
 
 CC ?= cc
 PLUGIN_CFLAGS := -std=c99 -O2 -g1 -fPIC -Wall -Wextra -Werror -I plugins/sdk/include
