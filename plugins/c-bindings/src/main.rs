@@ -8,8 +8,8 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::{Resolve, WorldId};
-use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::StringEncoding;
 
 /// The world; `midimon_plugin.h` is the header of native plugins, so its C name is another.
