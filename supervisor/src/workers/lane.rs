@@ -4,8 +4,9 @@
 //! Its lock is only ever held for bookkeeping and non-blocking writes, so no
 //! slow party can hold it.
 
+mod timers;
+
 use super::bindings::{BindError, BindSpec, BindingTable};
-use super::broker::timers::{Calls, Place};
 use super::ring::{Answered, CallEnd, DropReason, Ring, Route, WrongAnswer};
 use super::status::{CallCounts, LatencySummary};
 use super::waker::Waker;
@@ -171,23 +172,6 @@ impl Lane {
         if let Some(route) = inner.bindings.route(binding) {
             let running = inner.running;
             inner.ring.accept(now, route, stamp, running, Some(waiter));
-        }
-        let flushed = inner.flush(now);
-        drop(inner);
-        self.waker.written(flushed);
-        Ok(())
-    }
-
-    /// Makes a timer's call. Its place has no other without an answer, see [`Calls`].
-    pub(super) fn timer(&self, place: Place, spec: &BindSpec, stamp: TriggerStamp, now: Time) -> Result<(), BindError> {
-        let mut inner = self.lock();
-        let (binding, is_new) = inner.bindings.timer(place, spec)?;
-        if is_new {
-            inner.tell_bindings(&[binding]);
-        }
-        if let Some(route) = inner.bindings.route(binding) {
-            let running = inner.running;
-            inner.ring.accept(now, route, stamp, running, None);
         }
         let flushed = inner.flush(now);
         drop(inner);
@@ -385,17 +369,6 @@ impl Lane {
             p99_us: at(0.99),
             max_us: if inner.latency.is_empty() { 0 } else { inner.latency.max() },
         }
-    }
-}
-
-impl Calls for Lane {
-    fn any(&self) -> bool {
-        self.has_calls()
-    }
-
-    fn of(&self, place: Place) -> bool {
-        let inner = self.lock();
-        inner.bindings.timers_number(place).is_some_and(|binding| inner.ring.has_call_of(binding))
     }
 }
 
