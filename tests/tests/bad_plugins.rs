@@ -99,8 +99,8 @@ mod hostile {
         complains_each(
             &bed,
             &[
-                &["text/text.wasm", "is not a WASM module"],
-                &["empty/empty.wasm", "is not a WASM module"],
+                &["text/text.wasm", "is neither a WASM module nor a component"],
+                &["empty/empty.wasm", "is neither a WASM module nor a component"],
                 &["cut/cut.wasm", "cannot be compiled"],
                 &["component/component.wasm", "component"],
             ],

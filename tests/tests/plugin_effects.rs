@@ -200,9 +200,11 @@ fn a_flood_of_notes_through_the_daemon_is_cut_to_its_rate() {
     assert_eq!(granted.outcome, format!("{} -103", counts.allowed));
     assert!((200..=most).contains(&counts.allowed) && counts.refused > 0, "{counts:?}, {most} at most");
     assert_eq!(counts.allowed + counts.refused, SENT);
-    // without the grant not one of them
-    assert_eq!(pair.act("refused", 0).outcome, "0 -101");
-    assert_eq!(pair.daemon.worker("refused").requests.allowed, 0);
+    // without the grant not one of them; the last may be over the rate of requests of all kinds
+    let refused = pair.act("refused", 0).outcome;
+    assert!(["0 -101", "0 -103"].contains(&refused.as_str()), "{refused}");
+    let counts = pair.daemon.worker("refused").requests;
+    assert_eq!((counts.allowed, counts.refused), (0, SENT));
     pair.daemon.stop();
 }
 

@@ -5,13 +5,6 @@ use std::process::Command;
 
 const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/sdk/include");
 
-/// A directory of its own for each test process, removed by nobody: it lies in Cargo's own.
-fn directory() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-plugins");
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
 /// Compiles C as strictly as the header promises and returns the library's bytes.
 pub fn library(name: &str, source: &str) -> Vec<u8> {
     library_with(name, source, &[])
@@ -19,8 +12,10 @@ pub fn library(name: &str, source: &str) -> Vec<u8> {
 
 /// The same with more arguments for the compiler.
 pub fn library_with(name: &str, source: &str, arguments: &[&str]) -> Vec<u8> {
-    let c = directory().join(format!("{name}.c"));
-    let so = directory().join(format!("{name}.so"));
+    // of its own: tests beside this one compile under the same names
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let c = directory.path().join(format!("{name}.c"));
+    let so = directory.path().join(format!("{name}.so"));
     std::fs::write(&c, source).unwrap();
     let mut cc = Command::new("cc");
     cc.args([
@@ -114,9 +109,10 @@ impl Probe {
         library(self.name, &text)
     }
 
-    /// A program whose exit code is what `probe` returns for its argument. Compile it once.
+    /// A program, in Cargo's own directory, whose exit code is what `probe` returns for its
+    /// argument. Compile it once.
     pub fn program(&self) -> PathBuf {
-        let path = directory().join(format!("{}-program", self.name));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-program", self.name));
         let c = path.with_extension("c");
         let main = "int main(int count, char **arguments) { return count == 2 ? probe(arguments[1]) : -1; }";
         std::fs::write(&c, format!("#define _GNU_SOURCE\n{}\n{main}\n", self.source)).unwrap();

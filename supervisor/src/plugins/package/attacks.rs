@@ -345,7 +345,7 @@ fn e088_a_file_that_is_not_the_one_listed_is_refused() {
     refused(&exchanged, "`a.wasm` is 19 bytes long, plugin.toml lists 8");
     let text = HEAD.to_owned() + &listed(&[("a.wasm", b"\x7fELF"), ("data", DATA)]);
     let other = [entry(FILE_NAME, text.as_bytes()), entry("a.wasm", b"\x7fELF"), entry("data", DATA)];
-    refused(&other, "`a.wasm` is not a WASM module");
+    refused(&other, "`a.wasm` is neither a WASM module nor a component");
     let missing = HEAD.to_owned() + &listed(&[("data", DATA)]);
     refused_manifest(&missing, "`a.wasm`, the entry for ");
 }

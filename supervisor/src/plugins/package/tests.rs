@@ -121,7 +121,7 @@ fn what_cannot_be_packed_is_named() {
     };
     refused(&|dir| fs::remove_file(dir.join("a.wasm")).unwrap(), "a.wasm: there is no such file; build the plugin");
     refused(&|dir| fs::remove_file(dir.join("data.bin")).unwrap(), "data.bin: there is no such file");
-    refused(&|dir| fs::write(dir.join("a.wasm"), "text").unwrap(), "`a.wasm` is not a WASM module");
+    refused(&|dir| fs::write(dir.join("a.wasm"), "text").unwrap(), "`a.wasm` is neither a WASM module nor a component");
     refused(&|dir| symlink("a.wasm", dir.join("LICENSE")).unwrap(), "LICENSE: is a symbolic link");
     refused(&|dir| fs::write(dir.join("readme.md"), "").unwrap(), "differ by case only");
     refused(&|dir| manifest(dir, "entry = \"a.wasm\"", "entry = \"ä.wasm\""), "cannot be a file of a package");
