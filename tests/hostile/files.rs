@@ -128,7 +128,9 @@ fn hostile_008_another_plugins_data_cannot_be_reached() {
     for (note, (id, path, mode)) in (1..).zip(&paths) {
         let code = Libraries::get().patched("read", mode.letter(), &path.to_string_lossy());
         bed.write_plugin(id, "case.so", &code, asks);
-        config = config.plugin(id, "grants = [\"filesystem\"]\nrestart = \"never\"").note(note, id, "read");
+        config = config
+            .plugin(id, "grants = [\"filesystem\"]\nrestart = \"never\"\nmax_age_ms = 60000")
+            .note(note, id, "read");
     }
     bed.configure(&config);
     let mut daemon = bed.start();

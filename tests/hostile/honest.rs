@@ -164,7 +164,7 @@ fn honest_examples_work_with_nothing_but_their_grants() {
     let mut config = Config::new();
     for (note, id) in (1..).zip(examples) {
         bed.install(id);
-        config = config.plugin(id, "grants = [\"filesystem\"]").note(note, id, "quiet");
+        config = config.plugin(id, "grants = [\"filesystem\"]\nmax_age_ms = 60000").note(note, id, "quiet");
     }
     bed.configure(&config);
     let mut daemon = bed.start();

@@ -52,7 +52,7 @@ fn hostile_044_to_054_every_call_without_an_honest_use_ends_the_plugin_and_is_na
             case.control(&bed, &id, Mode::Handle);
             let code = Libraries::get().patched("raw", Mode::Handle.letter(), &number.to_string());
             bed.write_plugin(&id, "case.so", &code, "");
-            config = config.plugin(&id, "restart = \"never\"").note(note, &id, "attempt");
+            config = config.plugin(&id, "restart = \"never\"\nmax_age_ms = 60000").note(note, &id, "attempt");
         }
         bed.configure(&config);
         let mut daemon = bed.start();

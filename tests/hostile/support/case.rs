@@ -230,7 +230,8 @@ impl Case {
         for (note, mode) in (1..).zip(self.modes) {
             let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
             bed.write_plugin(mode.id(), "case.so", &code, &asks);
-            let settings = format!("restart = \"never\"\ngrants = [{grants}]\n{}", self.settings);
+            // however slow the machine, the attempt is made
+            let settings = format!("restart = \"never\"\nmax_age_ms = 60000\ngrants = [{grants}]\n{}", self.settings);
             config = config.plugin(mode.id(), &settings).note(note, mode.id(), "attempt");
         }
         bed.configure(&config);
