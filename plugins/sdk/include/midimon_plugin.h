@@ -260,10 +260,12 @@ struct midimon_host {
     int32_t (*midi_send)(const midimon_host *host, midimon_str port, midimon_bytes message);
 
     /**
-     * Runs a program as granted (`subprocess:PROGRAM`), without a shell, input or
-     * environment, and waits for its end, at most `timeout_ms` (30000 at most, 0 means
-     * that); then it is killed with all it started. At most 64 arguments of 16384 bytes
-     * together; the program's name is not one of them. `output` may be NULL.
+     * Runs a program as granted (`subprocess:PROGRAM`), without a shell or input, and
+     * waits for its end, at most `timeout_ms` (30000 at most, 0 means that); then it is
+     * killed with all it started. Of the user's environment it gets the variables of home,
+     * language and session (`HOME`, `LANG`, `DISPLAY` ...), and nothing else. At most 64
+     * arguments of 16384 bytes together; the program's name is not one of them. `output`
+     * may be NULL.
      */
     int32_t (*run)(const midimon_host *host, midimon_str program, const midimon_str *arguments,
                    size_t argument_count, uint32_t timeout_ms, midimon_output *output);
@@ -328,7 +330,10 @@ struct midimon_host {
     /** Stops a timer; one that is not there is no error. */
     int32_t (*cancel)(const midimon_host *host, uint32_t id);
 
-    /** How full the data directory is. Set `struct_size` first. Needs no grant. */
+    /**
+     * How full the data directory is. Set `struct_size` first. Needs no grant; without
+     * `filesystem` all four are 0.
+     */
     int32_t (*usage)(const midimon_host *host, midimon_usage *usage);
 
     /**

@@ -188,8 +188,9 @@ impl Host {
         self.raw.midi_send(port, message)
     }
 
-    /// Runs a program as granted (`subprocess:PROGRAM`), without a shell, and waits for
-    /// its end, 30 s at most (zero means that).
+    /// Runs a program as granted (`subprocess:PROGRAM`), without a shell or input, and waits
+    /// for its end, 30 s at most (zero means that). Of the user's environment it gets the
+    /// variables of home, language and session (`HOME`, `LANG`, `DISPLAY` …), and nothing else.
     ///
     /// # Errors
     /// Not granted, a program others can write to, or it was killed at its deadline.
@@ -293,7 +294,7 @@ impl Host {
         self.raw.cancel(id)
     }
 
-    /// How full the data directory is.
+    /// How full the data directory is. Needs no grant; without `filesystem` all four are 0.
     ///
     /// # Errors
     /// It cannot be read, or too many.

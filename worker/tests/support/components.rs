@@ -9,6 +9,12 @@ use std::os::fd::OwnedFd;
 /// The types a plugin's functions speak of, and aliases of them.
 const TYPES: &str = include_str!("types.wat");
 
+/// What `handle` is called with. It is as much as is passed without memory: with one value more it would be one address.
+const CALL: &str = "(param $action i32) (param $action_length i32) (param $params i32) (param $params_length i32)
+    (param $trigger i32) (param $has_velocity i32) (param $velocity i32) (param $has_mode i32) (param $mode i32)
+    (param $has_device i32) (param $device i32) (param $status i32) (param $first i32) (param $second i32)
+    (param $timestamp_ms i64) (param $monotonic_ns i64)";
+
 /// What every component needs, of which each test replaces what it is about.
 ///
 /// Address 0 is what `describe` returns, 32 what `start` and `handle` return (zeroes: well, with no answer); texts lie
@@ -72,7 +78,7 @@ impl Component {
                 {core}
                 (func (export "describe") (result i32) {describe} i32.const 0)
                 (func (export "start") (param $at i32) (param $length i32) (result i32) {start} i32.const 32)
-                (func (export "handle") (param $call i32) (result i32) {handle} i32.const 32)
+                (func (export "handle") {CALL} (result i32) {handle} i32.const 32)
                 (func (export "stop") {stop}))
             (core instance $host {with})
             (core instance $main (instantiate $main

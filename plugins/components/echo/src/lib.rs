@@ -28,7 +28,7 @@ impl Guest for Echo {
             return Ok(None);
         }
         let mut answer = format!("{action} {params}");
-        if let Some((0x80..=0x9F, note, _)) = context.message {
+        if let (0x80..=0x9F, note, _) = context.message {
             answer += &format!(", note {note}");
         }
         if let Some(velocity) = context.velocity {

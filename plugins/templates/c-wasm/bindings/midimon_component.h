@@ -62,7 +62,8 @@ typedef uint8_t midimon_plugin_types_trigger_t;
 #define MIDIMON_PLUGIN_TYPES_TRIGGER_PLUGIN_EVENT 9
 
 // A MIDI channel message as on the wire: status, first and second data byte. The
-// second is 0 for messages that have only one.
+// second is 0 for messages that have only one. All three are 0 where there is no
+// message; the status of a message is never below 0x80.
 typedef struct midimon_plugin_types_channel_message_t {
   uint8_t   f0;
   uint8_t   f1;
@@ -79,12 +80,8 @@ typedef struct {
   uint16_t val;
 } midimon_component_option_u16_t;
 
-typedef struct {
-  bool is_some;
-  midimon_plugin_types_channel_message_t val;
-} midimon_plugin_types_option_channel_message_t;
-
-// The event behind a call. Numbers only: it is made for every press of a pad.
+// The event behind a call. Numbers only: it is made for every press of a pad. With
+// the two texts of `handle` these are the 16 values that a call takes without memory.
 typedef struct midimon_plugin_types_context_t {
   // What fired.
   midimon_plugin_types_trigger_t   trigger;
@@ -94,8 +91,8 @@ typedef struct midimon_plugin_types_context_t {
   midimon_component_option_u16_t   mode;
   // The device that sent the message; `names.device` has its alias.
   midimon_component_option_u16_t   device;
-  // The message.
-  midimon_plugin_types_option_channel_message_t   message;
+  // The message; `(0, 0, 0)` where none fired the call: by hand, a timer, an event.
+  midimon_plugin_types_channel_message_t   message;
   // When it happened, in milliseconds since the Unix epoch.
   uint64_t   timestamp_ms;
   // The monotonic clock when the message was read, in nanoseconds.
@@ -356,7 +353,7 @@ extern bool midimon_plugin_names_device(uint16_t index, midimon_component_string
 extern void midimon_plugin_settings_all(midimon_component_string_t *ret);
 
 // Imported Functions from `midimon:plugin/data@1.0.0`
-// Asks how full it is.
+// Asks how full it is. Needs no grant; without `filesystem` all four are 0.
 extern bool midimon_plugin_data_usage(midimon_plugin_data_quota_t *ret, midimon_plugin_data_refusal_t *err);
 
 // Imported Functions from `midimon:plugin/effects@1.0.0`
@@ -386,9 +383,10 @@ extern bool midimon_plugin_events_emit(midimon_component_string_t *event, midimo
 extern bool midimon_plugin_midi_send(midimon_component_string_t *port, midimon_component_list_u8_t *message, midimon_plugin_midi_refusal_t *err);
 
 // Imported Functions from `midimon:plugin/programs@1.0.0`
-// Runs a program without a shell, input or environment, and waits for its end, at
-// most `timeout-ms` (30000 at most, 0 means that). Grant `subprocess:PROGRAM`. At most
-// 64 arguments of 16384 bytes together.
+// Runs a program without a shell or input, and waits for its end, at most `timeout-ms`
+// (30000 at most, 0 means that). Of the user's environment it gets the variables of home,
+// language and session (`HOME`, `LANG`, `DISPLAY` …), and nothing else. Grant
+// `subprocess:PROGRAM`. At most 64 arguments of 16384 bytes together.
 extern bool midimon_plugin_programs_run(midimon_component_string_t *program, midimon_component_list_string_t *arguments, uint32_t timeout_ms, midimon_plugin_programs_output_t *ret, midimon_plugin_programs_refusal_t *err);
 
 // Imported Functions from `midimon:plugin/system-control@1.0.0`
@@ -439,8 +437,6 @@ void midimon_plugin_types_metadata_free(midimon_plugin_types_metadata_t *ptr);
 void midimon_component_option_u8_free(midimon_component_option_u8_t *ptr);
 
 void midimon_component_option_u16_free(midimon_component_option_u16_t *ptr);
-
-void midimon_plugin_types_option_channel_message_free(midimon_plugin_types_option_channel_message_t *ptr);
 
 void midimon_plugin_types_context_free(midimon_plugin_types_context_t *ptr);
 

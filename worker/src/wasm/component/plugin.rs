@@ -134,11 +134,22 @@ fn context(stamp: &TriggerStamp) -> Context {
         velocity,
         mode,
         device,
-        message: message.map(|message| {
-            let [status, first, second] = message.to_bytes();
-            (status, first, second)
-        }),
+        message: message.map_or((0, 0, 0), |message| message.to_bytes().into()),
         timestamp_ms: unix_ms,
         monotonic_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Context;
+    use wasmtime::component::ComponentType;
+
+    #[test]
+    fn all_that_a_call_carries_is_passed_without_memory() {
+        // past 16 values all of them go through the guest's memory, which costs every call
+        const MAX_FLAT_PARAMS: u8 = 16;
+        let flat = <(&str, &str, Context) as ComponentType>::ABI.flat_count;
+        assert!(flat.is_some_and(|values| values <= MAX_FLAT_PARAMS), "{flat:?}");
     }
 }
