@@ -87,6 +87,7 @@ test: plugins
 	@scripts/setup test
 	cargo test --release --workspace
 	cargo test --release -p midimon-plugin --features http
+	cargo test --doc --manifest-path plugins/wasm/Cargo.toml -p core-abi
 	cargo test --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS)
 	@scripts/hostile $(TARGET) ordinary
 

@@ -27,6 +27,7 @@ pub mod guest;
 pub mod installed;
 pub mod midi;
 pub mod packages;
+pub mod pages;
 pub mod process;
 pub mod refusal;
 pub mod terminal;

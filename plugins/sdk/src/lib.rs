@@ -28,7 +28,7 @@
 //! ```
 //!
 //! In `Cargo.toml`: `[lib] crate-type = ["cdylib"]`. Beside the library lies a
-//! `plugin.toml` that says what it is; `docs/plugins.md` has the whole way.
+//! `plugin.toml` that says what it is; `docs/first-plugin.md` has the whole way.
 //!
 //! The same source builds both ways:
 //!
@@ -41,6 +41,20 @@
 //!
 //! What a plugin prints goes to its log (`midimon logs ID`). [`test`](mod@test) runs a plugin in
 //! a unit test, or as midimon does.
+
+// the guides' examples are compiled and run with those of the documentation
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/first-plugin.md")]
+    mod first_plugin {}
+    #[doc = include_str!("../../../docs/porting.md")]
+    mod porting {}
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../../../docs/plugin-reference/sdk.md")]
+    mod sdk {}
+    #[doc = include_str!("../../../docs/plugin-reference/testing.md")]
+    mod testing {}
+}
 
 mod call;
 #[cfg(target_family = "wasm")]

@@ -28,7 +28,7 @@ mod worker_view;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{ErrorCode, Refusal};
 use crate::home::{Home, HomeError};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use output::{Colour, Look, Output};
 use std::io;
 use std::path::PathBuf;
@@ -158,6 +158,12 @@ impl CliError {
     }
 }
 
+/// The command line, for what checks that documents speak of commands that are there.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The program: parses the command line, runs the command, returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -196,7 +202,6 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -7,6 +7,10 @@
 //! request as JSON there, and calls `execute(address, length) -> code`, where 0
 //! means that all went well. What the plugin prints goes to its log.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/plugin-reference/core-module.md")]
+mod guide {}
+
 use serde::Deserialize;
 use std::cell::RefCell;
 
