@@ -181,6 +181,27 @@ fn every_command_line_is_understood() {
 }
 
 #[test]
+fn every_example_of_the_helps_is_understood() {
+    let (mut count, mut faults, mut left) = (0, Vec::new(), vec![cli::command()]);
+    while let Some(command) = left.pop() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in help.lines().filter(|line| line.starts_with("  ")) {
+            // what it does stands behind it, with some room between
+            let example = line.trim().split("   ").next().unwrap_or_default();
+            for words in commands(example) {
+                count += 1;
+                faults.extend(
+                    misunderstood(&words, false).map(|fault| format!("{}: {example}: {fault}", command.get_name())),
+                );
+            }
+        }
+        left.extend(command.get_subcommands().cloned());
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
 fn every_block_of_code_says_what_it_is_in_and_rust_is_compiled() {
     const KNOWN: [&str; 9] = ["", "sh", "console", "text", "toml", "rust", "json", "js", "python"];
     let compiled =

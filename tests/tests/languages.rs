@@ -136,6 +136,37 @@ fn a_new_component_in_c_greets_and_remembers() {
     greets("greet-c");
 }
 
+/// What docs/languages.md shows, built as it stands, types what it says and answers.
+fn types(id: &'static str, typed: &str) {
+    let server = Xvfb::start().expect("an X server");
+    let environment = [("DISPLAY", server.display()), ("MIDIMON_KEYS", "x11")];
+    let bed = Bed::new();
+    let config = Config::new()
+        .note_with(1, id, "greet", "params = { name = \"Ada\" }")
+        .mapping("type = \"Note\", note = 2", "type = \"Text\", text = \"\\n\"");
+    bed.configure(&config);
+    install(&bed, &built(id), &["--grant", "input"]);
+    let mut window = TypedText::record(&server).expect("a window");
+    let mut playing = Playing::start(&bed, id, &environment);
+    assert_eq!(playing.says(1, HARD), format!("velocity {HARD}"));
+    playing.daemon.send(&midi::tap(2));
+    let found = window.until_return(DEADLINE).unwrap_or_else(|error| panic!("{error}\n{}", playing.daemon.log_text()));
+    assert_eq!(found, typed);
+    playing.daemon.stop();
+}
+
+#[test]
+#[ignore = "make test-langs builds what it plays"]
+fn the_guides_javascript_types_hello_and_answers() {
+    types("guide-js", "hello Ada");
+}
+
+#[test]
+#[ignore = "make test-langs builds what it plays"]
+fn the_guides_python_types_hello_and_answers() {
+    types("guide-python", "hello");
+}
+
 #[test]
 #[ignore = "make test-langs builds what it plays"]
 fn snippets_types_texts_with_what_it_fills_in_and_none_without_the_grant() {

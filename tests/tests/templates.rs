@@ -1,6 +1,7 @@
 //! What `midimon plugin new` writes, from nothing to an effect: built, packed, signed,
 //! installed, hit by MIDI.
 
+use midimon_tests::pages::Page;
 use midimon_tests::{Bed, Config, midi};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,45 @@ fn rust_component_from_nothing_to_an_effect() {
 #[test]
 fn c_native_from_nothing_to_an_effect() {
     from_nothing_to_an_effect("c-native", &["--lang", "c"]);
+}
+
+/// The guide's block in this language that has this in it.
+fn block(page: &Page, language: &str, part: &str) -> String {
+    let mut blocks = page.split().0.into_iter().filter(|block| block.language == language && block.text.contains(part));
+    let block = blocks.next().unwrap_or_else(|| panic!("{} has no {language} with '{part}'", page.name));
+    assert!(blocks.next().is_none(), "{} has more than one {language} with '{part}'", page.name);
+    block.text
+}
+
+#[test]
+fn the_guides_first_plugin_as_it_stands_greets_and_counts_over_restarts() {
+    let guide = Page::read("docs/first-plugin.md");
+    let bed = Bed::new();
+    let dir = new_plugin(&bed, "hello", &[]);
+    fs::write(dir.join("src/lib.rs"), block(&guide, "rust", "export_plugin!")).expect("its source");
+    fs::write(dir.join("plugin.toml"), block(&guide, "toml", "kind = ")).expect("its manifest");
+    typed(Command::new("make"), &dir);
+
+    let place = bed.plugin_dir().join("hello");
+    fs::create_dir(&place).expect("its folder");
+    for file in ["plugin.toml", "hello.wasm"] {
+        fs::copy(dir.join(file), place.join(file)).expect("what the guide copies");
+    }
+    let plugins = bed.plugin_dir();
+    let plugins = plugins.to_str().expect("UTF-8");
+    bed.configure_text(&block(&guide, "toml", "[plugins]").replace("/home/you/midi-plugins", plugins));
+    for hits in ["1 hits", "2 hits"] {
+        let mut daemon = bed.start();
+        daemon.wait_ready("hello");
+        let watch = daemon.watch();
+        daemon.send(&[0x90, 36, 127]);
+        assert_eq!(watch.answer("hello").outcome, "hello Ada, velocity 127");
+        daemon.send(&[0x90, 37, 127]);
+        assert_eq!(watch.answer("hello").outcome, hits);
+        let called = bed.run(&["plugin", "call", "hello", "greet", "--params", "name = 'Ada'", "--velocity", "100"]);
+        assert!(text(&called.stdout).contains("hello Ada, velocity 100"), "{called:?}");
+        daemon.stop();
+    }
 }
 
 #[test]

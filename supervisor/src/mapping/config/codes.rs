@@ -42,7 +42,7 @@ codes! {
     WrongType = "MM0102": "The value is of another type than the key needs, for example a text in quotes where a number \
         belongs."
     UnknownKey = "MM0103": "The table has no such key. Unknown keys are errors, so that a misspelt one cannot be ignored \
-        silently. docs/configuration.md lists every key."
+        silently. docs/configuration.md and docs/actions.md list every key."
     OutOfRange = "MM0104": "The number is outside of the range that is possible here. MIDI notes, velocities and \
         controller values go from 0 to 127, pitch bend from 0 to 16383."
     UnknownChoice = "MM0105": "The text is none of the choices this key has."

@@ -4,6 +4,7 @@ use super::load;
 use crate::mapping::config::{Code, Severity};
 
 const REFERENCE: &str = include_str!("../../../../docs/configuration.md");
+const ACTIONS: &str = include_str!("../../../../docs/actions.md");
 const README: &str = include_str!("../../../../README.md");
 const DEMO: &str = include_str!("../../../../contrib/demo/config.toml");
 
@@ -34,7 +35,8 @@ fn assert_clean(what: &str, text: &str) {
 
 #[test]
 fn every_example_is_a_configuration_without_errors_or_warnings() {
-    for (file, text, least) in [("docs/configuration.md", REFERENCE, 10), ("README.md", README, 1)] {
+    let pages = [("docs/configuration.md", REFERENCE, 10), ("docs/actions.md", ACTIONS, 6), ("README.md", README, 1)];
+    for (file, text, least) in pages {
         let examples = examples(text);
         assert!(examples.len() >= least, "{file}: {} examples", examples.len());
         for (line, text) in examples {
