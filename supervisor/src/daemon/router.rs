@@ -124,7 +124,7 @@ impl Router {
     /// Steps the engine and carries out what it decides. The engine's lock is
     /// held for the step and the tickets that keep each worker's order, not for I/O.
     pub fn step(&self, now: Time, input: Input) {
-        self.step_core(now, |_| input);
+        self.step_core(now, |_| Some(input));
     }
 
     /// [`Self::step`] for what a device sent.
@@ -132,14 +132,15 @@ impl Router {
         self.step_core(now, |core| {
             core.messages += 1;
             let configured = core.sources.get(usize::from(device.index)).map_or(0, |(_, configured)| *configured);
-            input(device.index, configured)
+            Some(input(device.index, configured))
         });
     }
 
-    fn step_core(&self, now: Time, input: impl FnOnce(&mut Core) -> Input) {
+    /// Without an input nothing is stepped.
+    fn step_core(&self, now: Time, input: impl FnOnce(&mut Core) -> Option<Input>) {
         LEAVING.with_borrow_mut(|Leaving { due, targets: seen }| {
             let mut core = self.core();
-            let input = input(&mut core);
+            let Some(input) = input(&mut core) else { return };
             let Core { engine, targets, outputs, hits, .. } = &mut *core;
             engine.step(now, input, outputs);
             *hits += collect(outputs, targets, due);
@@ -234,17 +235,16 @@ impl Router {
         }
     }
 
-    /// Takes an event that a plugin emitted.
+    /// Takes an event that a plugin emitted; one that no mapping waits for reaches only those who watch.
     pub fn plugin_event(&self, now: Time, plugin: &PluginId, event: &str, value: &str) {
         if self.monitor.is_watched() {
             let (plugin, name, value) = (plugin.clone(), event.into(), value.into());
             self.monitor.publish(MonitorEvent::PluginEvent { at: now, plugin, name, value });
         }
         let (velocity, unix_ms) = (number(value), clock::unix_ms_at(now));
-        self.step_core(now, |core| match core.engine.compiled().events.find(plugin, event, value) {
-            Some(event) => Input::PluginEvent { event, velocity, unix_ms },
-            // nothing waits for it; what is due is done, as with every input
-            None => Input::Timer,
+        self.step_core(now, |core| {
+            let event = core.engine.compiled().events.find(plugin, event, value)?;
+            Some(Input::PluginEvent { event, velocity, unix_ms })
         });
     }
 
@@ -394,4 +394,50 @@ impl MidiSink for Router {
 pub fn note(monitor: &Monitor, text: String) {
     tracing::warn!("{text}");
     monitor.publish(MonitorEvent::Note { at: clock::now(), text });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::KeyboardChoice;
+    use crate::mapping::config::load_text;
+    use crate::midi::output::{Outputs, Pace};
+    use crate::midi::seq::SeqError;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const SLOW: &str = r#"type = "Sequence", actions = [{ type = "Delay", ms = 50 }, { type = "Log", text = "late" }]"#;
+
+    fn router() -> Router {
+        let config = format!(
+            "schema = 1\n[[global_mappings]]\ntrigger = {{ type = \"Plugin\", plugin = \"obs\", event = \"scene\" }}\naction = {{ {SLOW} }}\n"
+        );
+        let executor = Executor::new(
+            Outputs::new(&Err(SeqError::Missing), Pace::USB, Arc::new(drop)),
+            KeyboardChoice::X11,
+            Arc::new(drop),
+        )
+        .unwrap();
+        let router = Router::new(Arc::new(executor), Arc::default(), channel().0);
+        router.swap(Time::default(), Arc::new(load_text("test", &config, &|_| true).unwrap().compiled), Arc::default());
+        router
+    }
+
+    #[test]
+    fn an_event_that_no_mapping_waits_for_does_not_step_the_engine() {
+        let (router, obs) = (router(), "obs".parse().unwrap());
+        let start = Time::default();
+        router.plugin_event(start, &obs, "scene", "Live");
+        assert!(!router.is_idle(), "the delay waits");
+        let late = start + Duration::from_millis(60);
+        router.plugin_event(late, &obs, "another", "");
+        router.plugin_event(late, &"osc".parse().unwrap(), "scene", "Live");
+        assert_eq!((router.is_idle(), router.counts().1), (false, 0), "no step was made");
+        // one that is waited for steps it, and so does the delay's own timer
+        router.plugin_event(late, &obs, "scene", "Live");
+        assert_eq!(router.counts().1, 1, "what was due is done");
+        router.step(late + Duration::from_millis(60), Input::Timer);
+        assert_eq!(router.counts().1, 2);
+        assert!(router.is_idle());
+    }
 }
