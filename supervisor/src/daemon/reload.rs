@@ -9,7 +9,6 @@ use crate::control::protocol::{ErrorCode, Refusal};
 use crate::mapping::compiled::Compiled;
 use crate::mapping::config::{Loaded, PluginSettings, load_file};
 use crate::midi::Selection;
-use crate::plugins::Grants;
 use crate::workers::manager::{Policies, Policy};
 use midimon_shared::context::unix_ms;
 use midimon_shared::{Limits, PluginId};
@@ -127,7 +126,7 @@ fn policies(settings: &BTreeMap<PluginId, PluginSettings>) -> Policies {
     let policy = |settings: &PluginSettings| Policy {
         disabled: settings.enabled == Some(false),
         limits: settings.apply(&Limits::default()),
-        grants: settings.grants.iter().cloned().collect::<Grants>(),
+        grants: settings.grants.clone(),
         allow_degraded: settings.allow_degraded,
     };
     settings.iter().map(|(id, settings)| (id.clone(), policy(settings))).collect()

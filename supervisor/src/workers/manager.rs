@@ -41,14 +41,13 @@ use super::status::WorkerStatus;
 use crate::audit::Audit;
 use crate::clock;
 use crate::monitor::Monitor;
-use crate::plugins::Grants;
 use crate::plugins::store::Store;
 use crate::sys::proc_stat::ProcStat;
 use crate::sys::proc_status::ProcStatus;
 use loading::Plugins;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::protocol::Outcome;
-use midimon_shared::{Limits, PluginId, TriggerContext};
+use midimon_shared::{Capability, Limits, PluginId, TriggerContext};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -118,8 +117,8 @@ pub struct Policy {
     pub disabled: bool,
     /// Its limits as the user wants them; the plugin's own wishes can only lower them.
     pub limits: Limits,
-    /// What it may do.
-    pub grants: Grants,
+    /// What it may do while it is under development, in the order the user wrote it.
+    pub grants: Vec<Capability>,
     /// It may run where this system lacks a layer of the sandbox.
     pub allow_degraded: bool,
 }

@@ -8,6 +8,7 @@ use crate::plugins::code::CodeError;
 use crate::plugins::compile::{Cache, CompileError, Compiler};
 use crate::plugins::data_dir::{DataDirError, DataDirs, Usage};
 use crate::plugins::discover::{Discovered, ScanError, Source};
+use crate::plugins::grants::{AskFault, DevGrants};
 use crate::plugins::settings::{Handed, Owner, Settings, SettingsError};
 use crate::plugins::store::{StoreError, VersionError};
 use crate::plugins::{Grants, Manifest, SealedCode};
@@ -31,6 +32,8 @@ pub enum PrepareError {
     Installed(#[from] VersionError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Ask(#[from] AskFault),
     #[error(transparent)]
     Code(#[from] CodeError),
     #[error("{}: {source}", path.display())]
@@ -120,11 +123,11 @@ impl Prepare {
         let manifest = &found.manifest;
         let violations = self.violations(&manifest.id, found.origin())?;
         let (sealed, grants, settings) = match &found.source {
-            Source::Dev => (
-                SealedCode::from_file(&found.dir, &manifest.entry, manifest.kind)?,
-                policy.grants.effective(manifest),
-                self.dev_settings(manifest)?,
-            ),
+            Source::Dev => {
+                let grants = DevGrants::new(manifest, &policy.grants)?;
+                let settings = self.dev_settings(manifest, &grants)?;
+                (SealedCode::from_file(&found.dir, &manifest.entry, manifest.kind)?, grants.effective(), settings)
+            }
             Source::Installed(source) => (source.code(manifest)?, source.grants.clone(), source.settings.clone()),
         };
         let format = |fault| CodeError::Format { path: found.code_path(), fault };
@@ -168,10 +171,12 @@ impl Prepare {
         Ok(Prepared { spec, digest, grants })
     }
 
-    fn dev_settings(&self, manifest: &Manifest) -> Result<Handed, SettingsError> {
+    fn dev_settings(&self, manifest: &Manifest, grants: &DevGrants<'_>) -> Result<Handed, PrepareError> {
         match &self.settings {
             Some(dir) if !manifest.settings.is_empty() => {
-                Settings::load(dir, Owner::Dev, &manifest.id)?.handed(&manifest.settings, [])
+                let settings = Settings::load(dir, Owner::Dev, &manifest.id)?;
+                grants.require(|name| settings.get(name).is_some())?;
+                Ok(settings.handed(&manifest.settings, grants.settings())?)
             }
             _ => Ok(Handed::default()),
         }

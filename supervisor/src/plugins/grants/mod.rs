@@ -1,10 +1,12 @@
 //! What the user lets a plugin do. Nothing is granted by default.
 //!
-//! Plugins of `[plugins] dir` are granted what the configuration says, installed
+//! Plugins of `[plugins] dir` are granted what the configuration says ([`DevGrants`]), installed
 //! ones what their [`GrantFile`] says.
 
+mod dev;
 mod file;
 
+pub use dev::{AskFault, DevGrants};
 pub use file::{Answer, ConsentFault, GrantChange, GrantFile, MAX_BYTES};
 
 use super::Manifest;

@@ -7,6 +7,7 @@ use super::{LoadError, PluginManager, Policies, Policy};
 use crate::plugins::Grants;
 use crate::plugins::compile::CompileError;
 use crate::plugins::discover::{BadPlugin, Discovered, Scan, ScanError, Source, scan};
+use crate::plugins::grants::DevGrants;
 use crate::plugins::store::{Store, StoreError};
 use crate::workers::pool::Request;
 use crate::workers::prepare::{PrepareError, Prepared};
@@ -131,6 +132,15 @@ fn misplaced_grants(found: &Discovered, policies: &Policies) -> Option<Problem> 
     })
 }
 
+/// What a plugin under development asks for and nobody answered; it runs without. It is of no plugin, since it
+/// keeps none from running.
+fn unanswered(found: &Discovered, policy: &Policy) -> Vec<Problem> {
+    let Source::Dev = found.source else { return Vec::new() };
+    let Ok(grants) = DevGrants::new(&found.manifest, &policy.grants) else { return Vec::new() }; // it was not prepared
+    let reason = |sentence| format!("plugin {} {sentence}", found.manifest.id);
+    grants.unanswered().into_iter().map(|sentence| Problem { plugin: None, reason: reason(sentence) }).collect()
+}
+
 /// Another word of the user counts by now.
 struct Outdated;
 
@@ -196,8 +206,12 @@ impl PluginManager {
                 return Ok(());
             }
             let id = &found.manifest.id;
-            match self.prepare.prepare(found, &self.policy(id)) {
-                Ok(prepared) => self.install(prepared, word)?,
+            let policy = self.policy(id);
+            match self.prepare.prepare(found, &policy) {
+                Ok(prepared) => {
+                    self.install(prepared, word)?;
+                    self.plugins().problems.extend(unanswered(found, &policy));
+                }
                 Err(PrepareError::Compile { source: CompileError::Stopped, .. }) => return Ok(()),
                 Err(error) => {
                     let mut plugins = self.plugins();

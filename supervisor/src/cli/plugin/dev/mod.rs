@@ -11,6 +11,7 @@ use crate::cli::output::Colour;
 use crate::cli::safe_text::safe_text;
 use crate::cli::{CliError, Context};
 use crate::control::protocol::Params;
+use crate::plugins::grants::DevGrants;
 use crate::plugins::manifest::{FILE_NAME, Manifest};
 use build::Project;
 use clap::{Args, value_parser};
@@ -34,15 +35,15 @@ ACTION, then parameters in TOML. It runs in a home of its own, apart from your d
 
 Examples:
   midimon plugin dev .
-  midimon plugin dev . --set 'address = \"localhost:4455\"' --grant network:localhost:4455
+  midimon plugin dev . --grant network:localhost:4455 --set 'name = \"Ada\"'
   echo \"greet name = 'Ada'\" | midimon plugin dev .")]
 pub(super) struct Dev {
     /// The plugin's directory, with plugin.toml and a Makefile or Cargo.toml
     dir: PathBuf,
-    /// Grant this beside what plugin.toml asks for (repeatable)
+    /// Grant this beside what plugin.toml names a target for; it is the answer to an `ask` (repeatable)
     #[arg(long = "grant", value_name = "CAPABILITY")]
     grants: Vec<Capability>,
-    /// Set this, a line of TOML (repeatable)
+    /// Set this in the plugin's settings, a line of TOML (repeatable)
     #[arg(long = "set", value_name = "TOML")]
     settings: Vec<String>,
     /// The velocity of its calls, 0 to 127
@@ -142,7 +143,11 @@ impl Running<'_> {
         self.place.stage(&self.project.dir().join(FILE_NAME), &code, &manifest)?;
         let mut grants: Vec<Capability> = manifest.capabilities.iter().map(|asked| asked.capability.clone()).collect();
         grants.extend(self.options.grants.iter().filter(|grant| !grants.contains(grant)).cloned().collect::<Vec<_>>());
-        self.place.configure(&manifest.id, &grants, &self.options.settings)?;
+        let answered = DevGrants::new(&manifest, &grants).map_err(|fault| CliError::Failed(fault.to_string()))?;
+        for (prompt, blank) in answered.blanks() {
+            self.note(&format!("it asks for \"{}\": answer with --grant '{blank}'", safe_text(prompt)))?;
+        }
+        self.place.configure(&manifest, &grants, &self.options.settings)?;
         let mut session = Session::start(&self.place, &manifest.id)?;
         let keyboard = &mut self.keyboard;
         let ready = session.wait_ready(|| keyboard.is_interrupted());

@@ -7,9 +7,9 @@ use crate::control::model::Status;
 use crate::control::protocol::{Params, Request};
 use crate::home::Home;
 use crate::plugins::manifest::{FILE_NAME, Manifest};
+use crate::plugins::settings::{Owner, Settings, SettingsError};
 use crate::workers::status::{WorkerState, WorkerStatus};
 use midimon_shared::{Capability, PluginId};
-use std::fmt::Write;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -60,13 +60,21 @@ impl Place {
         Ok(())
     }
 
-    /// Writes the configuration: no mappings, these grants and settings.
-    pub fn configure(&self, id: &PluginId, grants: &[Capability], settings: &[String]) -> Result<(), CliError> {
-        let home = self.home();
-        fs::create_dir_all(&home).map_err(|error| failed("make", &home, &error))?;
-        let file = home.join("config.toml");
-        let text = configuration(&self.path.join("plugins"), id, grants, settings);
-        fs::write(&file, text).map_err(|error| failed("write", &file, &error))
+    /// Writes the configuration, no mappings and these grants, and the plugin's settings, lines of TOML.
+    pub fn configure(&self, manifest: &Manifest, grants: &[Capability], settings: &[String]) -> Result<(), CliError> {
+        let home = Home::at(&self.home())?;
+        home.prepare()?;
+        let file = home.config_file();
+        let text = configuration(&self.path.join("plugins"), &manifest.id, grants);
+        fs::write(&file, text).map_err(|error| failed("write", &file, &error))?;
+        let wrong = |error: SettingsError| CliError::Failed(format!("--set: {error}"));
+        let mut set = Settings::load(&home.settings_dir(), Owner::Dev, &manifest.id).map_err(wrong)?;
+        for line in settings {
+            for (name, text) in assignments(line)? {
+                set.set(&manifest.settings, &name, &text).map_err(wrong)?;
+            }
+        }
+        set.save().map_err(wrong)
     }
 }
 
@@ -76,16 +84,22 @@ impl Drop for Place {
     }
 }
 
-fn configuration(plugins: &Path, id: &PluginId, grants: &[Capability], settings: &[String]) -> String {
+/// The names and values of a line of TOML, as `plugin config set` takes them.
+fn assignments(line: &str) -> Result<Vec<(String, String)>, CliError> {
+    let table: toml::Table =
+        line.parse().map_err(|error| CliError::Failed(format!("--set takes a line as `name = \"value\"`: {error}")))?;
+    let text = |value| match value {
+        toml::Value::String(text) => text,
+        value => value.to_string(),
+    };
+    Ok(table.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
+fn configuration(plugins: &Path, id: &PluginId, grants: &[Capability]) -> String {
     let quoted = |text: String| toml::Value::String(text).to_string();
     let dir = quoted(plugins.to_string_lossy().into_owned());
     let grants: Vec<String> = grants.iter().map(|grant| quoted(grant.to_string())).collect();
-    let mut text =
-        format!("schema = 1\n\n[plugins]\ndir = {dir}\n\n[plugins.{id}]\ngrants = [{}]\n", grants.join(", "));
-    if !settings.is_empty() {
-        let _ = write!(text, "\n[plugins.{id}.settings]\n{}\n", settings.join("\n")); // a String takes everything
-    }
-    text
+    format!("schema = 1\n\n[plugins]\ndir = {dir}\n\n[plugins.{id}]\ngrants = [{}]\n", grants.join(", "))
 }
 
 /// A daemon with the plugin; ended when dropped.
@@ -219,11 +233,19 @@ mod tests {
         let plugins = Path::new("/tmp/it's \"odd\"\\/plugins");
         let grants = ["filesystem".parse().unwrap(), "network:localhost:1".parse().unwrap()];
         let id: PluginId = "hello".parse().unwrap();
-        let text = configuration(plugins, &id, &grants, &["a = 1".to_owned(), "b = 'x'".to_owned()]);
+        let text = configuration(plugins, &id, &grants);
         let read: toml::Table = text.parse().unwrap();
         assert_eq!(read["plugins"]["dir"].as_str(), plugins.to_str());
         assert_eq!(read["plugins"]["hello"]["grants"][1].as_str(), Some("network:localhost:1"));
-        assert_eq!(read["plugins"]["hello"]["settings"]["b"].as_str(), Some("x"));
+    }
+
+    #[test]
+    fn a_line_of_toml_sets_what_a_setting_takes_as_text() {
+        let set = |line: &str| assignments(line).unwrap().remove(0);
+        for (line, text) in [("a = 'x \"y\"'", "x \"y\""), ("a = 7", "7"), ("a = true", "true"), ("a = 0.5", "0.5")] {
+            assert_eq!(set(line), ("a".to_owned(), text.to_owned()));
+        }
+        assert!(assignments("a").unwrap_err().to_string().contains("name = \"value\""));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::home::Home;
-use crate::plugins::GrantFile;
 use crate::plugins::package::Contents;
 use crate::plugins::store::Incoming;
+use crate::plugins::{GrantFile, Grants};
 use crate::workers::status::Origin;
 
 const MANIFEST: &str = "schema = 1\nid = \"notes\"\nname = \"Notes\"\nversion = \"1.0.0\"\nkind = \"wasm\"\n\
@@ -147,7 +147,7 @@ fn the_same_plugin_installed_is_another_than_the_one_under_development() {
     notes_in(&dev);
     manager.set_policies(
         Some(changes.bench.path("plugins")),
-        Policies::from([(id("notes"), Policy { grants: Grants::parse(["filesystem"]).unwrap(), ..Policy::default() })]),
+        Policies::from([(id("notes"), Policy { grants: vec!["filesystem".parse().unwrap()], ..Policy::default() })]),
     );
     manager.sync();
     assert_eq!(changes.origin("notes"), Origin::Dev);
