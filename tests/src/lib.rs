@@ -26,6 +26,7 @@ pub mod daemon;
 pub mod guest;
 pub mod installed;
 pub mod midi;
+pub mod mounts;
 pub mod packages;
 pub mod pages;
 pub mod process;

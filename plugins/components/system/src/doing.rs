@@ -63,7 +63,8 @@ impl Doer {
         let mut commands = ways(deed);
         // stable: the best first among those that are alike
         commands.sort_by_key(|command| !self.proven.contains(&command.program));
-        let (mut tried, mut any_ran) = (Vec::new(), false);
+        // what one complained about comes first: long answers are cut
+        let (mut complaints, mut others) = (Vec::new(), Vec::new());
         for command in &commands {
             match runner.run(command) {
                 Ran::Well(written) => {
@@ -73,18 +74,19 @@ impl Doer {
                     return Ok(written);
                 }
                 Ran::Badly(code, complaint) => {
-                    any_ran = true;
                     let complaint: String =
                         complaint.trim().chars().take_while(|&it| it != '\n').take(MAX_COMPLAINT).collect();
-                    tried.push(format!("{} ended with {code}: {complaint}", command.program));
+                    complaints.push(format!("{} ended with {code}: {complaint}", command.program));
                 }
-                Ran::Not(why) => tried.push(format!("{}: {why}", command.program)),
+                Ran::Not(why) => others.push(format!("{}: {why}", command.program)),
                 Ran::Later => return Err(Undone::Later),
             }
             // it may be gone, or the server it speaks to
             self.proven.retain(|proven| *proven != command.program);
         }
-        let tried = tried.join("; ");
+        let any_ran = !complaints.is_empty();
+        complaints.append(&mut others);
+        let tried = complaints.join("; ");
         Err(if any_ran { Undone::Failed { tried } } else { Undone::NoProgram { packages: packages(deed), tried } })
     }
 }
