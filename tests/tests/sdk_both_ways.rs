@@ -1,11 +1,12 @@
 //! One plugin in Rust, built as a native library and as a component, is one plugin.
 
+use midimon::monitor::MonitorEvent;
 use midimon::workers::manager::{ManagerOptions, PluginManager};
 use midimon::workers::status::PluginKind;
 use midimon_shared::context::TriggerKind;
 use midimon_shared::{ChannelMessage, TriggerContext};
-use midimon_tests::Bed;
 use midimon_tests::binaries::Binaries;
+use midimon_tests::{Bed, Daemon, Watch, midi};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -190,4 +191,90 @@ fn a_context_has_a_mode_and_a_device_by_name_both_ways() {
         assert!(said.contains(&format!("[149, {note}, 99] Some({note}) Some(6)")), "{said}");
     }
     daemon.stop();
+}
+
+/// A daemon with one of the two, its effects on note 1 and `echo` waiting for its events.
+fn stage(id: &str, grants: &[&str]) -> (Bed, Daemon, Watch) {
+    let bed = Bed::new();
+    bed.install(id);
+    bed.install("echo");
+    let heard = |event: &str| {
+        format!(
+            "[[global_mappings]]\ntrigger = {{ type = \"Plugin\", plugin = \"{id}\", event = \"{event}\" }}\n\
+             action = {{ type = \"Plugin\", plugin = \"echo\", action = \"{event}\" }}\n"
+        )
+    };
+    let (dir, begun, ended) = (bed.plugin_dir(), heard("begun"), heard("ended"));
+    bed.configure_text(&format!(
+        "schema = 1\n[plugins]\ndir = {dir:?}\n[plugins.{id}]\ngrants = {grants:?}\n\
+         [[devices]]\nalias = \"lamps\"\nmatch = {{ name = \"Lamps\" }}\n\
+         [[modes]]\nname = \"Default\"\n[[modes]]\nname = \"Live\"\n\
+         [[global_mappings]]\ntrigger = {{ type = \"Note\", note = 1 }}\n\
+         action = {{ type = \"Plugin\", plugin = \"{id}\", action = \"effects\" }}\n{begun}{ended}"
+    ));
+    let mut daemon = bed.start();
+    for id in [id, "echo"] {
+        daemon.wait_ready(id);
+    }
+    let watch = daemon.watch();
+    daemon.send(&midi::tap(1));
+    (bed, daemon, watch)
+}
+
+/// What the audit log has of a plugin's effects: what, with whom, and whether it was done.
+fn effects(bed: &Bed, id: &str) -> Vec<(String, String, bool)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let uses = bed.audit(id).into_iter().filter(|entry| entry["allowed"].is_boolean());
+    uses.map(|entry| (text(&entry["what"]), text(&entry["target"]), entry["allowed"] == true)).collect()
+}
+
+#[test]
+fn the_effects_of_an_outcome_are_done_in_order_both_ways() {
+    for id in BOTH {
+        let (bed, daemon, watch) = stage(id, &["midi:Lamps", "mode"]);
+        let mut answers: Vec<String> = (0..3).map(|_| next_answer(&watch)).collect();
+        answers.sort();
+        assert_eq!(answers, [format!("{id}: all done"), "echo: begun {}".to_owned(), "echo: ended {}".to_owned()]);
+        let status = daemon.status();
+        assert_eq!((status.mode.as_deref(), status.outputs[0].name.as_str()), (Some("Live"), "Lamps"), "{id}");
+        let services = daemon.worker(id).services;
+        assert_eq!((services.events, services.lights, services.modes), (2, 1, 1), "{id}: {services:?}");
+        daemon.stop();
+        let done = |what: &str, target: &str| (what.to_owned(), target.to_owned(), true);
+        assert_eq!(
+            effects(&bed, id),
+            [
+                done("emit", "begun"),
+                done("midi-send", "Lamps"),
+                done("set-light", "lamps"),
+                done("notify", "lit"),
+                done("set-mode", "Live"),
+                done("emit", "ended")
+            ],
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn an_effect_without_its_grant_fails_the_call_with_the_reason_both_ways() {
+    for id in BOTH {
+        let (bed, daemon, watch) = stage(id, &["midi:Lamps"]);
+        let answer = watch.answer(id);
+        let reason = "mode \"Live\": 'mode' is not granted";
+        assert!(answer.failed && answer.outcome.contains(reason), "{id}: {answer:?}");
+        assert_eq!(daemon.status().mode.as_deref(), Some("Default"), "{id}");
+        let worker = daemon.worker(id);
+        assert_eq!((worker.calls.failed, worker.restarts, worker.services.events), (1, 0, 1), "{id}: {worker:#?}");
+        daemon.stop();
+        let last = effects(&bed, id).pop();
+        assert_eq!(last, Some(("set-mode".to_owned(), "Live".to_owned(), false)), "{id}: nothing comes after it");
+    }
+}
+
+fn next_answer(watch: &Watch) -> String {
+    watch.next("an answer", |event| match event {
+        MonitorEvent::Answer { plugin, outcome, .. } => Some(format!("{plugin}: {outcome}")),
+        _ => None,
+    })
 }

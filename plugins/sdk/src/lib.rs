@@ -67,6 +67,7 @@ mod host;
 pub mod http;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod outcome;
 mod params;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
@@ -87,6 +88,7 @@ pub use host::{Host, Level, Light, Mouse, Ran, System, Usage};
 #[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
 pub use native::Table;
+pub use outcome::{Effect, Outcome};
 pub use params::Params;
 
 /// A plugin. One value lives as long as the plugin's process, and gets its calls
@@ -124,28 +126,6 @@ pub struct Metadata {
     pub version: &'static str,
     /// What it is for, in a line.
     pub description: &'static str,
-}
-
-/// What a call that went well has to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// A text for people (at most 4096 bytes of it are kept).
-    pub answer: Option<String>,
-}
-
-impl Outcome {
-    /// Nothing to say.
-    #[must_use]
-    pub const fn ok() -> Self {
-        Self { answer: None }
-    }
-
-    /// Says something to people.
-    #[must_use]
-    pub fn answer(text: impl Into<String>) -> Self {
-        Self { answer: Some(text.into()) }
-    }
 }
 
 /// Exports a plugin from this crate. Use it once. The same source builds as a native library

@@ -3,7 +3,8 @@
 use super::bindings::exports::midimon::plugin::plugin::Guest;
 use super::bindings::midimon::plugin::types;
 use super::{Names, Pairs, Raw};
-use crate::{Context, Error, Host, Level, Metadata, Outcome, Params, Plugin, Trigger};
+use crate::outcome::perform;
+use crate::{Context, Error, Host, Level, Metadata, Params, Plugin, Trigger};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -39,10 +40,7 @@ impl<P: Plugin> Guest for Component<P> {
             let plugin = plugin.as_mut().and_then(|plugin| plugin.downcast_mut::<P>());
             let plugin = plugin.ok_or_else(|| failure(&Error::new("the plugin was not started")))?;
             let params = Params::new(Cow::Owned(params), Pairs::NONE);
-            match plugin.handle(&action, &params, &context_of(&context)) {
-                Ok(Outcome { answer }) => Ok(answer),
-                Err(error) => Err(failure(&error)),
-            }
+            perform(plugin, Host { raw: Raw }, &action, &params, &context_of(&context)).map_err(|error| failure(&error))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Between the C interface and the trait. No panic leaves this file.
 
 use super::{Pairs, Raw, context_of, params_of};
+use crate::outcome::perform;
 use crate::{Error, Host, Params, Plugin, ffi};
 use std::any::Any;
 use std::borrow::Cow;
@@ -65,9 +66,9 @@ impl<P: Plugin> Table<P> {
             let call = &*call;
             (call.action.get(), params_of(call), context_of(&*call.context))
         };
-        match guard(|| plugin.handle(action, &params, &context)) {
-            Ok(outcome) => {
-                if let Some(text) = outcome.answer {
+        match guard(|| perform(plugin, Host { raw: *host }, action, &params, &context)) {
+            Ok(answer) => {
+                if let Some(text) = answer {
                     host.answer(&text);
                 }
                 ffi::OK

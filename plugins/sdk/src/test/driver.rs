@@ -144,10 +144,10 @@ impl<P: Plugin> Driver<P> {
         self.host.notes().answers = Some(Box::new(answers));
     }
 
-    /// Performs one call.
+    /// Performs one call. Its effects are done by then: they are among [`Self::requests`].
     ///
     /// # Errors
-    /// The plugin's own; a panic is one with [`Error::PANIC`].
+    /// The plugin's own, or of an effect that was refused; a panic is one with [`Error::PANIC`].
     pub fn call(&mut self, call: &Call) -> Result<Outcome, Error> {
         let table: Map<String, Value> = serde_json::from_str(&call.params)
             .map_err(|error| Error::new(format_args!("the test's parameters are not a JSON object: {error}")))?;
@@ -184,7 +184,7 @@ impl<P: Plugin> Driver<P> {
         self.host.notes().answer = None;
         // SAFETY: `init` made the state, and all that the call points to lives through it.
         match unsafe { (Self::TABLE.handle)(self.state, &raw) } {
-            ffi::OK => Ok(Outcome { answer: self.host.notes().answer.take() }),
+            ffi::OK => Ok(Outcome { answer: self.host.notes().answer.take(), effects: Vec::new() }),
             code => Err(failure(self.host, code)),
         }
     }
