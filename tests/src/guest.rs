@@ -2,6 +2,10 @@
 
 /// The types a component's functions speak of.
 const TYPES: &str = include_str!("../../worker/tests/support/types.wat");
+/// What its `handle` is called with.
+const CALL: &str = include_str!("../../worker/tests/support/call.wat");
+/// Its functions made of those of a core module `$main`, and exported.
+const LIFTS: &str = include_str!("../../worker/tests/support/lifts.wat");
 
 /// A component whose `handle` runs this body and succeeds, with `more` in its core module.
 #[must_use]
@@ -16,25 +20,12 @@ pub fn component(more: &str, handle: &str) -> String {
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 8192)
             (func (export "describe") (result i32) i32.const 0)
             (func (export "start") (param i32 i32) (result i32) i32.const 32)
-            (func (export "handle") (param i32) (result i32) {handle} i32.const 32)
+            (func (export "handle") {CALL} (result i32) {handle} i32.const 32)
             (func (export "stop")))
         (core instance $main (instantiate $main))
         (alias core export $main "memory" (core memory $memory))
         (alias core export $main "realloc" (core func $realloc))
-        (type $started (result (error $failure)))
-        (type $answer (option string))
-        (type $handled (result $answer (error $failure)))
-        (func $describe (result $metadata)
-            (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
-        (func $start (param "settings" string) (result $started)
-            (canon lift (core func $main "start") (memory $memory) (realloc $realloc)))
-        (func $handle (param "action" string) (param "params" string) (param "context" $context) (result $handled)
-            (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)))
-        (func $stop (canon lift (core func $main "stop")))
-        (instance $plugin
-            (export "describe" (func $describe)) (export "start" (func $start))
-            (export "handle" (func $handle)) (export "stop" (func $stop)))
-        (export "midimon:plugin/plugin@1.0.0" (instance $plugin)))"#
+        {LIFTS})"#
     )
 }
 

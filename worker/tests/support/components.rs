@@ -10,10 +10,9 @@ use std::os::fd::OwnedFd;
 const TYPES: &str = include_str!("types.wat");
 
 /// What `handle` is called with. It is as much as is passed without memory: with one value more it would be one address.
-const CALL: &str = "(param $action i32) (param $action_length i32) (param $params i32) (param $params_length i32)
-    (param $trigger i32) (param $has_velocity i32) (param $velocity i32) (param $has_mode i32) (param $mode i32)
-    (param $has_device i32) (param $device i32) (param $status i32) (param $first i32) (param $second i32)
-    (param $timestamp_ms i64) (param $monotonic_ns i64)";
+const CALL: &str = include_str!("call.wat");
+/// The plugin's functions made of those of the core module `$main`, with its `$memory` and `$realloc`, and exported.
+const LIFTS: &str = include_str!("lifts.wat");
 
 /// What every component needs, of which each test replaces what it is about.
 ///
@@ -83,20 +82,7 @@ impl Component {
             (core instance $host {with})
             (core instance $main (instantiate $main
                 (with "libc" (instance $libc)) (with "host" (instance $host))))
-            (type $started (result (error $failure)))
-            (type $answer (option string))
-            (type $handled (result $answer (error $failure)))
-            (func $describe (result $metadata)
-                (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
-            (func $start (param "settings" string) (result $started)
-                (canon lift (core func $main "start") (memory $memory) (realloc $realloc)))
-            (func $handle (param "action" string) (param "params" string) (param "context" $context) (result $handled)
-                (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)))
-            (func $stop (canon lift (core func $main "stop")))
-            (instance $plugin
-                (export "describe" (func $describe)) (export "start" (func $start))
-                (export "handle" (func $handle)) (export "stop" (func $stop)))
-            (export "midimon:plugin/plugin@1.0.0" (instance $plugin)))"#
+            {LIFTS})"#
         )
     }
 
