@@ -1,6 +1,5 @@
 //! Real workers ask the real broker; what it has done is written down instead.
 
-use midimon::plugins::Grants;
 use midimon::workers::broker::effects::{Effects, MidiMessage};
 use midimon::workers::manager::{CallError, ManagerOptions, PluginManager, Policies, Policy};
 use midimon::workers::status::{WorkerState, WorkerStatus};
@@ -103,7 +102,8 @@ impl Asking {
     }
 
     fn grant(&self, granted: &[&str]) {
-        let policy = Policy { grants: Grants::parse(granted.iter().copied()).unwrap(), ..Policy::default() };
+        let policy =
+            Policy { grants: granted.iter().map(|grant| grant.parse().unwrap()).collect(), ..Policy::default() };
         let policies = Policies::from([("asking".parse().unwrap(), policy)]);
         self.manager.set_policies(Some(self.bed.plugin_dir()), policies);
     }
