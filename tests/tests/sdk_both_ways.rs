@@ -234,7 +234,7 @@ fn the_effects_of_an_outcome_are_done_in_order_both_ways() {
         let (bed, daemon, watch) = stage(id, &["midi:Lamps", "mode"]);
         let mut answers: Vec<String> = (0..3).map(|_| next_answer(&watch)).collect();
         answers.sort();
-        assert_eq!(answers, [format!("{id}: all done"), "echo: begun {}".to_owned(), "echo: ended {}".to_owned()]);
+        assert_eq!(answers, ["echo: begun {}".to_owned(), "echo: ended {}".to_owned(), format!("{id}: all done")]);
         let status = daemon.status();
         assert_eq!((status.mode.as_deref(), status.outputs[0].name.as_str()), (Some("Live"), "Lamps"), "{id}");
         let services = daemon.worker(id).services;
