@@ -137,17 +137,17 @@ fn a_new_component_in_c_greets_and_remembers() {
 }
 
 /// What docs/languages.md shows, built as it stands, types what it says and answers.
-fn types(id: &'static str, typed: &str) {
+fn types(directory: &str, typed: &str) {
     let server = Xvfb::start().expect("an X server");
     let environment = [("DISPLAY", server.display()), ("MIDIMON_KEYS", "x11")];
     let bed = Bed::new();
     let config = Config::new()
-        .note_with(1, id, "greet", "params = { name = \"Ada\" }")
+        .note_with(1, "hello", "greet", "params = { name = \"Ada\" }")
         .mapping("type = \"Note\", note = 2", "type = \"Text\", text = \"\\n\"");
     bed.configure(&config);
-    install(&bed, &built(id), &["--grant", "input"]);
+    install(&bed, &built(directory), &["--grant", "input"]);
     let mut window = TypedText::record(&server).expect("a window");
-    let mut playing = Playing::start(&bed, id, &environment);
+    let mut playing = Playing::start(&bed, "hello", &environment);
     assert_eq!(playing.says(1, HARD), format!("velocity {HARD}"));
     playing.daemon.send(&midi::tap(2));
     let found = window.until_return(DEADLINE).unwrap_or_else(|error| panic!("{error}\n{}", playing.daemon.log_text()));
