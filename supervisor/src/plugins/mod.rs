@@ -13,6 +13,7 @@ pub mod files;
 pub mod grants;
 pub mod index;
 pub mod install;
+pub mod login;
 pub mod manifest;
 pub mod minisign;
 pub mod package;

@@ -93,6 +93,12 @@ impl Handed {
     pub fn json(&self) -> &str {
         if self.0.is_empty() { "{}" } else { &self.0 }
     }
+
+    /// Whether there is a value for a setting.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        serde_json::from_str::<Map<String, Value>>(self.json()).is_ok_and(|values| values.contains_key(name))
+    }
 }
 
 impl Settings {
@@ -355,6 +361,7 @@ mod tests {
         let mut set = settings(dir.path());
         set.set(&specs(), "token", "s3cret").unwrap();
         let handed = set.handed(&specs(), []).unwrap();
+        assert!(handed.has("token") && !handed.has("s3cret") && !Handed::default().has("token"));
         assert!(handed.json().contains("s3cret"));
         assert!(!format!("{set:?} {handed:?}").contains("s3cret"));
     }

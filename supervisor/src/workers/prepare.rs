@@ -54,6 +54,8 @@ pub(super) struct Prepared {
     pub spec: PluginSpec,
     digest: [u8; 32],
     pub grants: Grants,
+    /// The service the user is logged in to for it: recorded like a grant.
+    pub login: Option<String>,
 }
 
 impl Prepared {
@@ -63,6 +65,7 @@ impl Prepared {
             // what was under development is not installed because it is the same
             && self.spec.origin == other.spec.origin
             && self.grants == other.grants
+            && self.login == other.login
             // another version can have the same code
             && self.spec.version == other.spec.version
             && self.spec.name == other.spec.name
@@ -144,6 +147,8 @@ impl Prepare {
         for missing in &not_granted {
             tracing::info!("{} asks for '{missing}', which is not granted", manifest.id);
         }
+        let login = manifest.login.as_ref().filter(|login| settings.has(&login.refresh_token));
+        let login = login.map(|login| login.authorize_url.authority());
         let data_dir = if grants.allows(CapabilityKind::Filesystem) {
             let (_, path) = self.data.ensure(&manifest.id)?;
             Some(path)
@@ -168,7 +173,7 @@ impl Prepare {
             violations,
             missing_layers: if policy.allow_degraded { MissingLayers::Accept } else { MissingLayers::Refuse },
         };
-        Ok(Prepared { spec, digest, grants })
+        Ok(Prepared { spec, digest, grants, login })
     }
 
     fn dev_settings(&self, manifest: &Manifest, grants: &DevGrants<'_>) -> Result<Handed, PrepareError> {

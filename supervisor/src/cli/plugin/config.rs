@@ -6,7 +6,7 @@ use crate::cli::{CliError, Context};
 use crate::mapping::config::load_file;
 use crate::plugins::Manifest;
 use crate::plugins::discover::scan;
-use crate::plugins::manifest::SettingSpec;
+use crate::plugins::manifest::{LoginSpec, SettingSpec};
 use crate::plugins::settings::{Owner, Settings};
 use crate::plugins::store::{Installed, Store};
 use clap::{Args, Subcommand};
@@ -36,22 +36,23 @@ pub(super) struct Config {
 /// Whose settings. Where a plugin of `[plugins] dir` has the id of an installed one, that one
 /// runs, and its settings are meant.
 #[derive(Debug, Args)]
-struct Plugin {
+pub(super) struct Plugin {
     /// The plugin's id
-    name: PluginId,
+    pub(super) name: PluginId,
     /// The installed one, where one in [plugins] dir has the same id
     #[arg(long)]
     installed: bool,
 }
 
 /// What a plugin has settings for, and what they are.
-struct Of {
-    specs: Vec<SettingSpec>,
-    settings: Settings,
+pub(super) struct Of {
+    pub(super) specs: Vec<SettingSpec>,
+    pub(super) settings: Settings,
+    pub(super) login: Option<LoginSpec>,
     /// Of an installed one.
-    record: Option<Installed>,
+    pub(super) record: Option<Installed>,
     /// Which of two plugins that is, after its name; empty where there is one.
-    which: &'static str,
+    pub(super) which: &'static str,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,22 +105,22 @@ impl Config {
 }
 
 impl Plugin {
-    fn of(&self, context: &Context) -> Result<Of, CliError> {
+    pub(super) fn of(&self, context: &Context) -> Result<Of, CliError> {
         let (id, store) = (&self.name, Store::open(&context.home));
         let dev = if self.installed { None } else { in_development(context, id) };
         let record = store.get(id);
-        let (owner, specs, record, which) = match (dev, record) {
-            (Some(dev), Ok(None)) => (Owner::Dev, dev.settings, None, ""),
-            (Some(dev), _) => (Owner::Dev, dev.settings, None, " in [plugins] dir"),
+        let (owner, manifest, record, which) = match (dev, record) {
+            (Some(dev), Ok(None)) => (Owner::Dev, dev, None, ""),
+            (Some(dev), _) => (Owner::Dev, dev, None, " in [plugins] dir"),
             (None, Ok(Some(record))) => {
                 let manifest = store.current_files(&record).and_then(|files| files.manifest()).map_err(failed)?;
-                (Owner::Installed, manifest.settings, Some(record), "")
+                (Owner::Installed, manifest, Some(record), "")
             }
             (None, Ok(None)) => return Err(failed(format!("no plugin '{id}' is installed or in [plugins] dir"))),
             (None, Err(error)) => return Err(failed(error)),
         };
         let settings = Settings::load(&context.home.settings_dir(), owner, id).map_err(failed)?;
-        Ok(Of { specs, settings, record, which })
+        Ok(Of { specs: manifest.settings, settings, login: manifest.login, record, which })
     }
 }
 
@@ -163,7 +164,12 @@ fn get(context: &Context, plugin: &Plugin, setting: Option<&str>, json: bool) ->
 
 fn set(context: &Context, plugin: &Plugin, name: &str, value: Option<String>) -> Result<(), CliError> {
     let id = &plugin.name;
-    let Of { specs, record, .. } = plugin.of(context)?;
+    let Of { specs, login, record, .. } = plugin.of(context)?;
+    if login.is_some_and(|login| login.own_settings().any(|own| own == name)) {
+        return Err(failed(format!(
+            "'{name}' comes from logging in, and from nowhere else: `midimon plugin login {id}`"
+        )));
+    }
     let is_secret = specs.iter().any(|spec| spec.name == name && spec.secret);
     let value = match value {
         Some(_) if is_secret => {
@@ -179,7 +185,7 @@ fn set(context: &Context, plugin: &Plugin, name: &str, value: Option<String>) ->
     // nobody waits for what is typed above, so all of it is read again; the lock keeps another
     // plugin from getting this id, and the value, meanwhile
     let locked = lock(context)?;
-    let Of { specs: now, mut settings, record: installed, which } = plugin.of(context)?;
+    let Of { specs: now, mut settings, record: installed, which, .. } = plugin.of(context)?;
     if (&now, &installed) != (&specs, &record) {
         return Err(failed(format!("{id} changed while you were asked; nothing was set, run it again")));
     }

@@ -36,6 +36,7 @@ struct Report {
     problem: Option<String>,
     asks: Vec<Asked>,
     settings: Vec<Setting>,
+    login: Option<LoginState>,
     worker: Option<WorkerState>,
     /// What the configuration gives its id beyond the defaults.
     loosened: Vec<String>,
@@ -59,6 +60,14 @@ struct Setting {
     secret: bool,
     required: bool,
     description: String,
+}
+
+/// The service the user can log in to for it.
+#[derive(Debug, Serialize)]
+struct LoginState {
+    at: String,
+    logged_in: bool,
+    reason: String,
 }
 
 impl Info {
@@ -94,6 +103,11 @@ impl Info {
             publisher_name: record.publisher.map(|key| publisher_name(trust.as_ref().ok(), &key)),
             problem,
             asks: manifest.as_ref().map(|manifest| asked(manifest, grants.as_ref())).unwrap_or_default(),
+            login: manifest.as_ref().and_then(|manifest| manifest.login.as_ref()).map(|login| LoginState {
+                at: login.authorize_url.authority(),
+                logged_in: set.get(&login.refresh_token).is_some(),
+                reason: login.reason.clone(),
+            }),
             settings: manifest.iter().flat_map(|manifest| manifest.settings.iter().map(setting)).collect(),
             worker,
             loosened: loosened(context, &self.name),
@@ -162,6 +176,13 @@ fn text(report: &Report) -> String {
             None => "not granted".to_owned(),
         };
         line(name, &format!("{} – {granted}; it says: \"{}\"", asked.what, asked.reason));
+    }
+    if let Some(login) = &report.login {
+        let state = match login.logged_in {
+            true => "logged in".to_owned(),
+            false => format!("not logged in: `midimon plugin login {}`", record.id),
+        };
+        line("login", &format!("{} – {state}; it says: \"{}\"", login.at, login.reason));
     }
     for (index, setting) in report.settings.iter().enumerate() {
         let name = if index == 0 { "settings" } else { "" };

@@ -10,6 +10,7 @@ mod info;
 mod install;
 mod life;
 mod list;
+mod login;
 mod loosened;
 mod new;
 mod package;
@@ -64,6 +65,8 @@ enum Command {
     Revoke(grants::Revoke),
     /// Show or change a plugin's settings
     Config(config::Config),
+    /// Log in to the service a plugin speaks to, as you
+    Login(login::Login),
     /// Call an action of a running plugin
     Call(call::Call),
     /// Show how much a plugin keeps in its data directory, or delete it
@@ -88,6 +91,7 @@ impl Plugin {
             Command::Grant(command) => command.execute(context),
             Command::Revoke(command) => command.execute(context),
             Command::Config(command) => command.execute(context),
+            Command::Login(command) => command.execute(context),
             Command::Call(command) => command.execute(context),
             Command::Data(command) => command.execute(context),
             Command::Install(command) => command.execute(context),

@@ -6,7 +6,7 @@
 use super::words::{self, Risk};
 use crate::plugins::Manifest;
 use crate::plugins::grants::{Answer, GrantFile};
-use crate::plugins::manifest::Ask;
+use crate::plugins::manifest::{Ask, LoginSpec};
 use crate::plugins::minisign::PublicKey;
 use crate::plugins::store::Admitted;
 use crate::workers::status::PluginKind;
@@ -59,6 +59,8 @@ pub struct Before {
     pub denied: BTreeSet<Capability>,
     /// The questions they declined to answer, of versions before that one.
     pub declined: Vec<Answer>,
+    /// The login that version has.
+    pub login: Option<LoginTarget>,
 }
 
 impl Before {
@@ -73,6 +75,7 @@ impl Before {
         Self {
             denied: grants.denied().filter(|denied| !asked().any(|asked| asked == *denied)).cloned().collect(),
             declined: declined.cloned().collect(),
+            login: manifest.login.as_ref().map(LoginTarget::of),
             shown: asked().filter(|capability| grants.asked.contains(capability)).cloned().collect(),
             allowed: asked().filter(|capability| grants.granted.contains(capability)).cloned().collect(),
             answers: answers.cloned().collect(),
@@ -144,6 +147,44 @@ pub struct Item {
     pub state: State,
 }
 
+/// Where a login leads, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginTarget {
+    /// Where the user logs in, as a browser shows it.
+    pub authorize_host: String,
+    /// Where midimon gets the tokens.
+    pub token_host: String,
+    /// What the service is asked to allow.
+    pub scopes: BTreeSet<String>,
+}
+
+impl LoginTarget {
+    fn of(spec: &LoginSpec) -> Self {
+        Self {
+            authorize_host: spec.authorize_url.authority(),
+            token_host: spec.token_url.authority(),
+            scopes: spec.scopes.iter().cloned().collect(),
+        }
+    }
+
+    /// Whether whoever agreed to `other` agreed to this.
+    fn is_within(&self, other: &Self) -> bool {
+        let hosts = |target: &Self| (target.authorize_host.clone(), target.token_host.clone());
+        hosts(self) == hosts(other) && self.scopes.is_subset(&other.scopes)
+    }
+}
+
+/// The login a plugin has. It is nothing to grant: the user logs in themselves, or never does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Where, and what for.
+    pub target: LoginTarget,
+    /// Why, in the plugin's words: a claim.
+    pub reason: String,
+    /// Whether the version in place has none, or one that is for less or leads elsewhere.
+    pub is_new: bool,
+}
+
 /// What installing a package would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -165,6 +206,8 @@ pub struct Plan {
     pub change: Change,
     /// What it wants; of high risk last, else in the package's order.
     pub items: Vec<Item>,
+    /// The service it lets the user log in to.
+    pub login: Option<Login>,
     /// What the version in place asks for and this one does not.
     pub dropped: Vec<Capability>,
     /// The data and settings that are here become its own, and nobody can tell whether
@@ -220,8 +263,16 @@ pub fn plan(manifest: &Manifest, signer: Signer, admitted: &Admitted, before: Op
         signer,
         change,
         dropped: dropped(manifest, before),
+        login: manifest.login.as_ref().map(|spec| login(spec, said)),
         items,
     }
+}
+
+fn login(spec: &LoginSpec, said: Option<&Before>) -> Login {
+    let target = LoginTarget::of(spec);
+    let agreed = said.and_then(|before| before.login.as_ref());
+    let is_new = !agreed.is_some_and(|agreed| target.is_within(agreed));
+    Login { target, reason: spec.reason.clone(), is_new }
 }
 
 fn state_of(capability: &Capability, before: Option<&Before>) -> State {
@@ -264,6 +315,12 @@ impl Plan {
         self.items.iter().filter(|item| item.state == State::New)
     }
 
+    /// The login, where the user was not shown it before.
+    #[must_use]
+    pub fn new_login(&self) -> Option<&Login> {
+        self.login.as_ref().filter(|login| login.is_new)
+    }
+
     /// Whether nothing is to be agreed to: the same publisher (or the very same package),
     /// and nothing more than was agreed to.
     #[must_use]
@@ -273,7 +330,7 @@ impl Plan {
             (Change::Update { .. }, Signer::Nobody) => false,
             (Change::Update { .. } | Change::Again, _) => true,
         };
-        is_settled && self.new_items().next().is_none()
+        is_settled && self.new_items().next().is_none() && self.new_login().is_none()
     }
 
     /// Whether a key would be pinned.

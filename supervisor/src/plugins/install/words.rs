@@ -2,6 +2,7 @@
 //! no text of a plugin is ever in it but the target, which is shown whole, in quotation
 //! marks that it cannot close.
 
+use super::plan::LoginTarget;
 use crate::workers::broker::address;
 use crate::workers::broker::endpoint::{Endpoint, Host, Transport};
 use midimon_shared::capability::{Capability, CapabilityKind};
@@ -66,6 +67,21 @@ pub const fn sentence_for_ask(kind: CapabilityKind) -> &'static str {
         // nothing else has a target
         _ => "use the one target that you type",
     }
+}
+
+/// What a login gives the plugin, as a sentence without its subject.
+#[must_use]
+pub fn login(target: &LoginTarget) -> String {
+    let from = match target.token_host == target.authorize_host {
+        true => String::new(),
+        false => format!(", by way of {}", quoted(&target.token_host)),
+    };
+    let scopes = match target.scopes.is_empty() {
+        true => String::new(),
+        false => format!(" for {}", quoted(&target.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "))),
+    };
+    let host = quoted(&target.authorize_host);
+    format!("log in to {host} as you{scopes}{from}, once you run `midimon plugin login`, and keep a token of it")
 }
 
 /// How much harm it can do.
@@ -192,6 +208,24 @@ mod tests {
             let quotation = sentence.split('"').nth(1).unwrap();
             assert!(quotation.starts_with("Synth'") && quotation.ends_with("'Next'"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_login_names_every_host_and_all_that_is_asked_for_there() {
+        let mut target = LoginTarget {
+            authorize_host: "a.example".into(),
+            token_host: "a.example".into(),
+            scopes: ["play", "read"].map(str::to_owned).into(),
+        };
+        let sentence = login(&target);
+        assert!(sentence.starts_with("log in to \"a.example\" as you for \"play read\", once"), "{sentence}");
+        target.token_host = "b.example:8443".into();
+        target.scopes.clear();
+        let sentence = login(&target);
+        assert!(
+            sentence.starts_with("log in to \"a.example\" as you, by way of \"b.example:8443\", once"),
+            "{sentence}"
+        );
     }
 
     #[test]

@@ -36,6 +36,8 @@
 //! memory_mib = 32
 //! ```
 //!
+//! `[login]` names a service the user can log in to for it: see [`LoginSpec`].
+//!
 //! A package's manifest has `[[files]]` at its end, each with name, SHA-256 and
 //! size; `midimon plugin pack` writes them.
 //!
@@ -46,12 +48,14 @@ mod action;
 mod ancestor;
 mod capabilities;
 pub mod files;
+mod login;
 mod settings;
 pub(in crate::plugins) mod walk;
 
 pub use action::{ActionSpec, ParamSpec, ParamType};
 pub use capabilities::{Ask, CapabilityRequest, MAX_REQUESTS, check_target};
 pub use files::FileEntry;
+pub use login::{ClientId, LoginSpec, is_client_id};
 pub use settings::SettingSpec;
 
 use crate::plugins::files::{FileError, open_dir, read_regular};
@@ -107,6 +111,8 @@ pub struct Manifest {
     pub asks: Vec<Ask>,
     /// What the user can set.
     pub settings: Vec<SettingSpec>,
+    /// The service it lets the user log in to.
+    pub login: Option<LoginSpec>,
     /// More files to pack.
     pub include: Vec<String>,
     /// The files of its package; empty in development.
@@ -247,6 +253,7 @@ impl Manifest {
             capabilities: Vec::new(),
             asks: Vec::new(),
             settings: Vec::new(),
+            login: None,
             include: Vec::new(),
             files: Vec::new(),
             limits: LimitWishes::default(),
@@ -297,6 +304,7 @@ fn manifest(document: &Document<'_>, mut root: Table<'_>) -> Option<Manifest> {
         root.take("capabilities").map(|field| capabilities::capabilities(&field, &settings)).unwrap_or_default();
     let include = root.take("include").map(|field| files::include(&field)).unwrap_or_default();
     let files = root.take("files").map(|field| files::files(&field, &entries)).unwrap_or_default();
+    let login = root.take("login").and_then(|field| login::login(&field, &settings, !files.is_empty()));
     let limits = root.take("limits").and_then(|field| field.table()).map(limits).unwrap_or_default();
     root.finish();
     Some(Manifest {
@@ -315,6 +323,7 @@ fn manifest(document: &Document<'_>, mut root: Table<'_>) -> Option<Manifest> {
         capabilities: asked.requests,
         asks: asked.asks,
         settings,
+        login,
         include,
         files,
         limits,

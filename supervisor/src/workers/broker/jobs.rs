@@ -121,7 +121,7 @@ impl Resolvers {
         Some([self.own.take()?, self.all.take()?])
     }
 
-    #[cfg(test)]
+    /// Places for a command that resolves names by itself.
     pub fn of(most: usize) -> Self {
         Self { own: Places::new(most), all: Places::new(most) }
     }

@@ -8,18 +8,18 @@
 
 pub(crate) mod address;
 pub mod allowance;
-mod connect;
+pub(crate) mod connect;
 mod datagram;
 pub mod desk;
 pub mod effects;
 pub(crate) mod endpoint;
 mod held;
-mod jobs;
+pub(crate) mod jobs;
 pub mod lights;
 mod midi;
 mod permit;
 mod program;
-mod roots;
+pub(crate) mod roots;
 mod session;
 pub mod timers;
 mod wait;

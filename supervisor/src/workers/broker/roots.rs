@@ -39,7 +39,7 @@ fn reopen(sealed: &SealedCode) -> io::Result<OwnedFd> {
 }
 
 /// The system's certificates, or Mozilla's where it has none.
-fn gather() -> Vec<Vec<u8>> {
+pub fn gather() -> Vec<Vec<u8>> {
     let rustls_native_certs::CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
     for error in &errors {
         tracing::warn!("certificates of the system: {error}");

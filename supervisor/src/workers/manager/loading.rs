@@ -339,7 +339,8 @@ impl PluginManager {
         if plugins.installed.get(&id).is_some_and(|installed| installed.is_same(&prepared)) {
             return Ok(());
         }
-        self.audit.grants(&id, prepared.grants.iter().map(ToString::to_string));
+        let login = prepared.login.iter().map(|host| format!("login:{host}"));
+        self.audit.grants(&id, prepared.grants.iter().map(ToString::to_string).chain(login));
         let lane = self.lane(&id);
         lane.set_limits(&prepared.spec.limits);
         self.requests.send(Request::Install { spec: Box::new(prepared.spec.clone()), lane });

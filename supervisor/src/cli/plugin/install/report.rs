@@ -4,7 +4,7 @@ use crate::cli::plugin::daemon::tell;
 use crate::cli::safe_text::safe_text;
 use crate::cli::{CliError, Context};
 use crate::control::model::PluginsReport;
-use crate::plugins::install::plan::{Change, Item, Known, Plan, Signer, State, Wanted};
+use crate::plugins::install::plan::{Change, Item, Known, Login, Plan, Signer, State, Wanted};
 use crate::plugins::install::words::{self, Risk};
 use crate::plugins::minisign::PublicKey;
 use midimon_shared::PluginId;
@@ -26,6 +26,8 @@ pub struct PlanView<'p> {
     from: Option<String>,
     signer: SignerView<'p>,
     asks_for: Vec<ItemView<'p>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<LoginView<'p>>,
     no_longer_asks_for: &'p [Capability],
     /// It gets data and settings that were given to another unsigned package.
     takes_over_data: bool,
@@ -38,6 +40,29 @@ enum SignerView<'p> {
     Unsigned,
     New { key: &'p PublicKey, fingerprint: String },
     Trusted { key: &'p PublicKey, fingerprint: String, name: &'p str, since: &'p str },
+}
+
+#[derive(Debug, Serialize)]
+struct LoginView<'p> {
+    at: &'p str,
+    tokens_from: &'p str,
+    scopes: &'p std::collections::BTreeSet<String>,
+    means: String,
+    its_reason: &'p str,
+    state: &'static str,
+}
+
+impl<'p> From<&'p Login> for LoginView<'p> {
+    fn from(login: &'p Login) -> Self {
+        Self {
+            at: &login.target.authorize_host,
+            tokens_from: &login.target.token_host,
+            scopes: &login.target.scopes,
+            means: words::login(&login.target),
+            its_reason: &login.reason,
+            state: if login.is_new { "new" } else { "known" },
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +98,7 @@ impl<'p> From<&'p Plan> for PlanView<'p> {
             from: from.map(Version::to_string),
             signer: SignerView::from(&plan.signer),
             asks_for: plan.items.iter().map(ItemView::from).collect(),
+            login: plan.login.as_ref().map(LoginView::from),
             no_longer_asks_for: &plan.dropped,
             takes_over_data: plan.takes_over,
             needs_consent: !plan.needs_no_consent(),

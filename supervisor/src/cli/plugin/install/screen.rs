@@ -5,7 +5,7 @@
 
 use crate::cli::output::{Colour, Look};
 use crate::cli::safe_text::{quoted, safe_text};
-use crate::plugins::install::plan::{Change, Item, Known, Plan, Signer, State, Wanted};
+use crate::plugins::install::plan::{Change, Item, Known, Login, Plan, Signer, State, Wanted};
 use crate::plugins::install::words::{self, Risk};
 use crate::workers::status::PluginKind;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -44,7 +44,8 @@ impl Screen<'_> {
         let (new, known): (Vec<&Item>, Vec<&Item>) = plan.items.iter().partition(|item| item.state == State::New);
         let is_first = plan.change == Change::Install;
         let (high, other): (Vec<&Item>, Vec<&Item>) = new.iter().partition(|item| item.risk == Risk::High);
-        let heading = match (is_first, new.len()) {
+        let login = plan.new_login();
+        let heading = match (is_first, new.len() + usize::from(login.is_some())) {
             (true, 0) => "It asks for nothing: it can compute, and write its log.",
             (true, _) => "It asks to do this, and can do nothing else:",
             (false, 0) => "It asks for nothing that you were not asked before.",
@@ -54,6 +55,9 @@ impl Screen<'_> {
         self.known(&known, plan);
         self.lines.push(self.look.paint(if is_first { Colour::Strong } else { Colour::Notice }, heading));
         self.items(&other, !is_first);
+        if let Some(login) = login {
+            self.login(login, !is_first);
+        }
         if !high.is_empty() {
             self.lines.push(self.look.paint(Colour::Bad, "HIGH RISK:"));
             self.items(&high, true);
@@ -139,19 +143,29 @@ impl Screen<'_> {
         }
     }
 
+    fn login(&mut self, login: &Login, emphasised: bool) {
+        self.sentence("Login", &words::login(&login.target), emphasised.then_some(Colour::Strong));
+        self.claim(&login.reason);
+    }
+
     fn item(&mut self, item: &Item, emphasised: bool) {
         let label = words::label(item.wanted.kind());
         let sentence = match &item.wanted {
             Wanted::Fixed(capability) => words::sentence(capability),
             Wanted::Typed { kind, .. } => words::sentence_for_ask(*kind).to_owned(),
         };
-        let width = self.look.width - INDENT - 1;
         let colour = match item.risk {
             Risk::High => Some(Colour::Bad),
             _ if emphasised => Some(Colour::Strong),
             _ => None,
         };
-        for (index, line) in wrap(&safe_text(&sentence), width).iter().enumerate() {
+        self.sentence(label, &sentence, colour);
+    }
+
+    /// What it may do, never cut.
+    fn sentence(&mut self, label: &str, sentence: &str, colour: Option<Colour>) {
+        let width = self.look.width - INDENT - 1;
+        for (index, line) in wrap(&safe_text(sentence), width).iter().enumerate() {
             let name = if index == 0 { label } else { "" };
             let name = format!("  {name:<width$}", width = INDENT - 2);
             let paint = |text: &str| colour.map_or_else(|| text.to_owned(), |colour| self.look.paint(colour, text));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plugins::install::plan::Before;
 use crate::plugins::install::testing::{asks, before, first, update, wants};
 
 const FOUR: [(&str, &str); 4] = [
@@ -134,4 +135,34 @@ fn a_fingerprint_is_whole_on_the_narrowest_terminal() {
     let key = *plan.signer.key().unwrap();
     let fingerprint: String = key.fingerprint().to_string().split_whitespace().collect();
     assert!(flat.contains(&fingerprint), "{text}");
+}
+
+fn login(scope: &str) -> String {
+    format!(
+        "[[settings]]\nname = \"token\"\ntype = \"string\"\nsecret = true\n[login]\nkind = \"oauth2-pkce\"\n\
+         authorize_url = \"https://accounts.example.org/a\"\ntoken_url = \"https://accounts.example.org/t\"\n\
+         client_id = \"abc\"\nscopes = [\"{scope}\"]\nrefresh_token_setting = \"token\"\nreason = \"plays\"\n"
+    )
+}
+
+#[test]
+fn a_login_is_shown_before_it_is_agreed_to_and_again_when_it_is_for_more() {
+    let text = screen(&first(&login("play")), &Look::plain(80), 24);
+    let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("can do nothing else: Login log in to \"accounts.example.org\" as you for \"play\","),
+        "{text}"
+    );
+    assert!(flat.contains("It says: \"plays\""), "{text}");
+
+    let there = Before { login: first(&login("play")).login.map(|login| login.target), ..before(&[], &[]) };
+    let same = update(&login("play"), &there);
+    assert!(same.needs_no_consent() && !screen(&same, &Look::plain(80), 24).contains("log in"));
+    for more in [login("play").replace("example.org/t", "example.net/t"), login("delete")] {
+        let plan = update(&more, &there);
+        assert!(!plan.needs_no_consent());
+        assert!(screen(&plan, &Look::plain(80), 24).contains("NEW: "), "{more}");
+    }
+    let now = update(&login("play"), &before(&[], &[]));
+    assert!(!now.needs_no_consent() && now.new_login().is_some());
 }

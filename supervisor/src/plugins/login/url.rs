@@ -1,0 +1,250 @@
+//! Addresses of a service, and the names and values in them. Pure.
+//!
+//! An address is read by one strict reader and written by one writer, so that what the user
+//! is shown is where the browser and midimon go.
+
+use crate::workers::broker::endpoint::{Endpoint, Host, InvalidEndpoint};
+use std::fmt;
+use std::str::FromStr;
+
+/// Most names in a query; an answer has four or five.
+const MAX_PAIRS: usize = 32;
+
+/// An `https` address, or an `http` one of this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebUrl {
+    /// Whether it is `https`.
+    pub secure: bool,
+    /// Who answers there.
+    pub endpoint: Endpoint,
+    /// The path, from its `/` on.
+    pub path: String,
+    /// What stands after `?`, where there is one.
+    pub query: Option<String>,
+}
+
+/// Why a text is no such address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum InvalidUrl {
+    #[error("write it as https://HOST/PATH")]
+    NoScheme,
+    #[error("without TLS only this computer is spoken to (http://127.0.0.1:PORT/PATH): use https")]
+    Plain,
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    #[error("it has a character that an address writes as %XX, or a '#'")]
+    Characters,
+}
+
+impl FromStr for WebUrl {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let (secure, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            _ => return Err(InvalidUrl::NoScheme),
+        };
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let has_port = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest).contains(':');
+        let port = if secure { 443 } else { 80 };
+        // the transport is said, so that a host called `udp` is one
+        let endpoint = match has_port {
+            true => Endpoint::parse(&format!("tcp:{authority}"))?,
+            false => Endpoint::parse(&format!("tcp:{authority}:{port}"))?,
+        };
+        if !secure && !matches!(endpoint.host, Host::Ip(ip) if ip.is_loopback()) {
+            return Err(InvalidUrl::Plain);
+        }
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        if !plain(path) || !query.is_none_or(plain) {
+            return Err(InvalidUrl::Characters);
+        }
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self { secure, endpoint, path: path.to_owned(), query: query.map(str::to_owned) })
+    }
+}
+
+/// RFC 3986: what stands in a path or a query as itself, and whole `%XX`.
+fn plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_whole = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    bytes.iter().enumerate().all(|(at, byte)| match byte {
+        b'%' => is_whole(at),
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
+        | b'@' | b'/' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    })
+}
+
+impl WebUrl {
+    /// The host and, where it is not the usual one, the port: as a browser shows it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let usual = if self.secure { ":443" } else { ":80" };
+        let text = self.endpoint.to_string();
+        text.strip_suffix(usual).unwrap_or(&text).to_owned()
+    }
+
+    /// The path and the query: what a request names.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path))
+    }
+
+    /// The same address with these names and values after what it has.
+    #[must_use]
+    pub fn with(&self, pairs: &[(&str, &str)]) -> String {
+        let mark = if self.query.is_some() { '&' } else { '?' };
+        format!("{self}{mark}{}", form(pairs))
+    }
+}
+
+impl fmt::Display for WebUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(formatter, "{scheme}://{}{}", self.authority(), self.target())
+    }
+}
+
+/// Names and values as a query or a form has them. A space is `%20`, which both read.
+#[must_use]
+pub fn form(pairs: &[(&str, &str)]) -> String {
+    pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => encoded.push(byte.into()),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+        encoded
+    })
+}
+
+/// The names and values of a query, in their order; `None` where it is none, has a name twice
+/// or too many of them.
+#[must_use]
+pub fn pairs(query: &str) -> Option<Vec<(String, String)>> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        if pairs.len() == MAX_PAIRS || pairs.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        pairs.push((name, value));
+    }
+    Some(pairs)
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn url(text: &str) -> Result<WebUrl, InvalidUrl> {
+        text.parse()
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_is_gone_to() {
+        let spotify = url("https://ACCOUNTS.spotify.com/authorize").unwrap();
+        assert_eq!((spotify.authority(), spotify.target()), ("accounts.spotify.com".into(), "/authorize".into()));
+        assert_eq!(spotify.endpoint.to_string(), "accounts.spotify.com:443");
+        assert_eq!(spotify.with(&[("a b", "ü&=")]), "https://accounts.spotify.com/authorize?a%20b=%C3%BC%26%3D");
+        let odd = url("https://[2001:db8::1]:8443?x=1").unwrap();
+        assert_eq!(odd.to_string(), "https://[2001:db8::1]:8443/?x=1");
+        assert_eq!(odd.with(&[("y", "2")]), "https://[2001:db8::1]:8443/?x=1&y=2");
+        assert_eq!(url("https://udp/").unwrap().endpoint.to_string(), "udp:443");
+    }
+
+    #[test]
+    fn without_tls_there_is_this_computer_only() {
+        for good in ["http://127.0.0.1:8080/t", "http://[::1]:1/"] {
+            assert!(!url(good).unwrap().secure, "{good}");
+        }
+        for bad in ["http://example.org/", "http://localhost:80/", "http://127.0.0.1.example.org/", "http://10.0.0.1/"]
+        {
+            assert_eq!(url(bad), Err(InvalidUrl::Plain), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_another_reader_could_take_for_something_else_is_refused() {
+        for bad in [
+            "",
+            "example.org",
+            "HTTPS://example.org/",
+            "ftp://example.org/",
+            "https:///path",
+            "https://user@example.org/",
+            "https://example.org:443:1/",
+            "https://example.org\\@evil.example/",
+            "https://0x7f.1/",
+            "https://example.org/a b",
+            "https://example.org/a#b",
+            "https://example.org/%zz",
+            "https://example.org/%4",
+            "https://example.org/?a=\"",
+            "https://example.org/ü",
+            "https://example.org/\n",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_or_a_broken_escape_is_no_query() {
+        let read = |query: &str| pairs(query).map(|pairs| pairs.len());
+        assert_eq!(
+            pairs("code=a+b%21&state="),
+            Some(vec![("code".into(), "a b!".into()), ("state".into(), "".into())])
+        );
+        assert_eq!((read(""), read("a&&b")), (Some(0), Some(2)));
+        for bad in ["a=1&a=2", "a=1&%61=2", "a=%", "a=%4", "a=%zz", "a=%ff", &"x=1&".repeat(2)] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let many: Vec<String> = (0..=MAX_PAIRS).map(|number| format!("n{number}=1")).collect();
+        assert_eq!(read(&many.join("&")), None);
+        assert_eq!(read(&many[1..].join("&")), Some(MAX_PAIRS));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(name in ".{1,20}", value in ".{0,40}") {
+            let written = form(&[(&name, &value)]);
+            prop_assert!(plain(&written), "{written}");
+            prop_assert_eq!(pairs(&written), Some(vec![(name, value)]));
+        }
+
+        #[test]
+        fn an_address_that_is_read_is_written_as_it_is(text in "https?://[a-zA-Z0-9.:@\\[\\]-]{1,20}(/[ -~]{0,20})?") {
+            if let Ok(read) = url(&text) {
+                prop_assert_eq!(url(&read.to_string()), Ok(read));
+            }
+        }
+    }
+}
