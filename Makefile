@@ -22,9 +22,9 @@ export MIDIMON_PLUGINS_DIR := $(PLUGINS)
 export MIDIMON_FIXTURES_DIR := $(FIXTURES)
 
 # what `make plugins` packs and signs, with a key made for it
-PACKAGED := http notes obs osc system
+PACKAGED := http notes obs osc spotify system
 # component plugins whose tests run on the host, with what they share
-COMPONENT_TESTS := -p http-requests -p obs -p osc -p system -p template
+COMPONENT_TESTS := -p http-requests -p obs -p osc -p spotify -p system -p template
 
 CC ?= cc
 PLUGIN_CFLAGS := -std=c99 -O2 -g1 -fPIC -Wall -Wextra -Werror -I plugins/sdk/include
@@ -123,7 +123,7 @@ lint:
 	cargo clippy -p midimon-worker --features compile --all-targets -- -D warnings
 	cargo clippy -p midimon-plugin --features http --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip1 --manifest-path plugins/wasm/Cargo.toml -- -D warnings
-	cargo clippy --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS) -p obs-server --all-targets -- -D warnings
+	cargo clippy --manifest-path plugins/components/Cargo.toml $(COMPONENT_TESTS) -p obs-server -p spotify-server --all-targets -- -D warnings
 	cargo clippy --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml -- -D warnings
 	cargo clippy -p twofold --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml -- -D warnings
 	CARGO_TARGET_DIR=$(TARGET)/langs/c-bindings cargo clippy --manifest-path plugins/c-bindings/Cargo.toml -- -D warnings
