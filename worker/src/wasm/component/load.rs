@@ -2,6 +2,7 @@
 
 use super::bindings::MidimonPluginIndices;
 use super::factory::{Factory, NotMade};
+use super::net::Net;
 use super::plugin::{ComponentPlugin, code};
 use super::state::{Plugin, State};
 use crate::host::HostClient;
@@ -32,6 +33,7 @@ pub struct Opened {
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     super::bindings::MidimonPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }
@@ -55,7 +57,8 @@ pub fn open(
     let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Setup(error.to_string()))?;
     let Load { limits, data_dir, settings, .. } = load;
     let settings = if settings.is_empty() { "{}".to_owned() } else { settings };
-    let plugin = Arc::new(Plugin { settings, client });
+    let client = Arc::new(client);
+    let plugin = Arc::new(Plugin { settings, net: Net::new(client.clone()), client });
     Ok(Opened { factory: Factory { engine, runtime, ticker, limits, data_dir, component, exports, plugin } })
 }
 

@@ -1,6 +1,7 @@
 //! What belongs to one instance of a component, and how it asks midimon.
 
 use super::bindings::midimon::plugin::types;
+use super::net::{HttpHooks, Net, http_context};
 use crate::host::{Answered, HostClient};
 use crate::names::NameTable;
 use crate::wasm::bounds::{Bounded, Bounds};
@@ -12,6 +13,7 @@ use std::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Error, Result};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 /// Most files, streams, connections and pollables of one instance at a time; more is a trap. Each takes memory of the
 /// process that no limit of the guest's counts.
@@ -23,7 +25,9 @@ pub struct Plugin {
     /// Its settings, a JSON object.
     pub settings: String,
     /// What asks midimon.
-    pub client: HostClient,
+    pub client: Arc<HostClient>,
+    /// What reaches others.
+    pub net: Arc<Net>,
 }
 
 /// What a guest is doing.
@@ -38,6 +42,8 @@ pub enum Phase {
 /// The data of one store.
 pub struct State {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: HttpHooks,
     table: ResourceTable,
     bounds: Bounds,
     /// Shared with the instances before and after it.
@@ -57,7 +63,8 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let wasi = wasi::context(data_dir)?.build();
-        Ok(Self { wasi, table, bounds, plugin, names, phase: Phase::Describe })
+        let (http, hooks) = (http_context(), HttpHooks::new(plugin.net.clone()));
+        Ok(Self { wasi, http, hooks, table, bounds, plugin, names, phase: Phase::Describe })
     }
 
     /// Asks midimon, and waits for the answer until the call's deadline.
@@ -73,6 +80,12 @@ impl State {
             return Err(Refused::Ended(DeadlinePassed.into()));
         }
         Ok(answer?)
+    }
+
+    /// The parts of `wasi:http`, whose requests end before `until`; with `None` there are none.
+    pub fn http_parts(&mut self, until: Option<Instant>) -> WasiHttpCtxView<'_> {
+        self.hooks.until = until;
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 
     /// How long a request may wait: what the guest says, as long as the call has left at most.
