@@ -70,6 +70,7 @@ plugins: build
 	@scripts/install-plugin tests/fixtures/leaky-wasm $(WASM)/leaky_wasm.wasm $(FIXTURES)
 	@scripts/install-plugin benches/probe $(BIN)/libprobe.so $(FIXTURES)
 	@scripts/install-plugin benches/probe-wasm $(WASM)/probe_wasm.wasm $(FIXTURES)
+	@scripts/install-plugin tests/fixtures/net-guest $(COMPONENTS)/net_guest.wasm $(FIXTURES)
 	@scripts/install-plugin benches/probe-component $(COMPONENTS)/probe_component.wasm $(FIXTURES)
 	cargo build --release -p twofold --manifest-path plugins/components/Cargo.toml
 	cargo build --release -p twofold --target wasm32-wasip2 --manifest-path plugins/components/Cargo.toml

@@ -36,6 +36,7 @@ pub mod terminal;
 pub mod trio;
 pub mod wait;
 pub mod watch;
+pub mod web;
 #[path = "../beds/xvfb.rs"]
 pub mod xvfb;
 
