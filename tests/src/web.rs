@@ -3,9 +3,9 @@
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -47,6 +47,20 @@ impl Authority {
         self.0.as_ref().pem()
     }
 
+    /// What a client needs that trusts this authority alone.
+    ///
+    /// # Panics
+    /// Its own certificate is none.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.as_ref().der().clone()).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
+        Arc::new(config.expect("settings of a client"))
+    }
+
     /// What a server needs that is called so.
     ///
     /// # Panics
@@ -68,6 +82,25 @@ impl Authority {
 /// A connection of a server.
 pub trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
+
+/// Reads more at once than a head's next byte.
+struct Buffered<S>(BufReader<S>);
+
+impl<S: Read> Read for Buffered<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Read + Write> Write for Buffered<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
+    }
+}
 
 /// What a server does with a request whose head it has read; an error ends the connection.
 pub type Serve = dyn Fn(&mut dyn Stream, &str) -> io::Result<()> + Send + Sync;
@@ -174,19 +207,15 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn connection(
-    mut stream: TcpStream,
-    tls: Option<Arc<ServerConfig>>,
-    seen: &Mutex<Seen>,
-    serve: &Serve,
-) -> io::Result<()> {
+fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, seen: &Mutex<Seen>, serve: &Serve) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     match tls {
-        None => requests(&mut stream, seen, serve),
+        None => requests(&mut Buffered(BufReader::new(stream)), seen, serve),
         Some(config) => {
             let tls = ServerConnection::new(config).map_err(io::Error::other)?;
-            let mut stream = StreamOwned::new(tls, stream);
+            let mut stream = Buffered(BufReader::new(StreamOwned::new(tls, stream)));
             requests(&mut stream, seen, serve)?;
-            stream.conn.send_close_notify();
+            stream.0.get_mut().conn.send_close_notify();
             stream.flush()
         }
     }
@@ -209,6 +238,12 @@ fn head(stream: &mut dyn Stream) -> io::Result<Option<String>> {
             return if head.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }
         head.push(byte[0]);
+        if byte[0].is_ascii_control() && !byte[0].is_ascii_whitespace() {
+            // as web servers answer to TLS where they speak none; then they wait for the other side to close
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+            io::copy(stream, &mut io::sink())?;
+            return Ok(None);
+        }
         if head.len() > MAX_HEAD {
             return Err(io::Error::other("a head without an end"));
         }

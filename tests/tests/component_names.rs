@@ -6,7 +6,7 @@ use midimon_tests::Bed;
 use midimon_tests::web::Server;
 use net::{NetGuest, names};
 use serde_json::json;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;

@@ -47,7 +47,12 @@ impl NetGuest {
     pub fn call(&self, action: &str, params: Value) -> Result<String, String> {
         let Value::Object(params) = params else { panic!("parameters are an object") };
         let id = ID.parse().expect("a plugin id");
-        self.daemon.call(&Request::PluginCall { id, action: action.to_owned(), params: params.into_iter().collect() })
+        self.daemon.call(&Request::PluginCall {
+            id,
+            action: action.to_owned(),
+            params: params.into_iter().collect(),
+            velocity: None,
+        })
     }
 
     /// What a GET of a host and port brings.

@@ -103,7 +103,7 @@ impl Connection {
         let end = End::of(timeout_ms, call)?;
         let mut bytes = vec![0; room];
         loop {
-            match self.try_read(&mut bytes) {
+            match self.try_read(&mut bytes, &end) {
                 Ok(count) => {
                     bytes.truncate(count);
                     return Ok(bytes);
@@ -118,8 +118,8 @@ impl Connection {
         }
     }
 
-    /// What can be read without waiting; 0 is the end.
-    fn try_read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+    /// What can be read without waiting; 0 is the end of the stream.
+    fn try_read(&mut self, bytes: &mut [u8], end: &End) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else { return self.socket.read(bytes) };
         loop {
             match tls.reader().read(bytes) {
@@ -134,6 +134,10 @@ impl Connection {
             // the end of the stream is the reader's to judge: cut off, or said goodbye
             tls.read_tls(&mut self.socket)?;
             tls.process_new_packets().map_err(io::Error::other)?;
+            // records with nothing in them are not what is waited for, however many there are
+            if end.left().is_zero() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
         }
     }
 

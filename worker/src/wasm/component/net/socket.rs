@@ -8,11 +8,12 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::consume_budget;
 
 /// It only waits.
 const STACK: usize = 64 * 1024;
@@ -116,11 +117,15 @@ pub struct Socket {
 impl Socket {
     fn attempt<T>(
         &self,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
         flags: PollFlags,
         mut what: impl FnMut(&TcpStream) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         let Some(stream) = &self.stream else { return Poll::Ready(Err(ErrorKind::NotConnected.into())) };
+        // a server that never stops talking must not keep the other tasks, and the clock, from their turn
+        if pin!(consume_budget()).poll(context).is_pending() {
+            return Poll::Pending;
+        }
         loop {
             match what(stream) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -70,14 +70,18 @@ impl Exchange {
         let (parts, body) = request.into_parts();
         let mut again = repeatable(&parts, &body).then(|| parts.clone());
         let mut request = Request::from_parts(parts, Counted::new(body, too_large.clone()).boxed_unsync());
+        // when one that was kept turns out to be closed, others may be, too
+        let mut may_be_kept = true;
         loop {
-            let (mut lease, kept) = match self.kept(&target).await {
+            let lease = if may_be_kept { self.kept(&target).await } else { None };
+            let (mut lease, kept) = match lease {
                 Some(lease) => (lease, true),
                 None => (
                     dial(&self.net, target.clone(), self.end(self.options.connect_timeout), self.place.clone()).await?,
                     false,
                 ),
             };
+            may_be_kept = false;
             match (self.send(&mut lease, request, kept).await, again.take()) {
                 (Sent::Answer(response), _) => return self.answer(response, lease),
                 (Sent::Unsent(unsent), parts) => (request, again) = (unsent, parts),

@@ -6,10 +6,13 @@ mod body;
 mod dial;
 mod error;
 mod exchange;
+mod named;
 pub(super) mod pool;
 mod request;
 #[cfg(test)]
 mod tests;
+
+pub use named::link as link_names;
 
 use super::{Net, network_deadline};
 use http::{Request, Response};

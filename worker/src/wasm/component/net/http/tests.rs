@@ -308,6 +308,21 @@ fn each_of_the_three_timeouts_cuts_what_it_is_for() {
 }
 
 #[test]
+fn a_server_that_never_stops_talking_without_an_answer_is_left_in_time() {
+    let (seen, ended) = channel();
+    let seen = Mutex::new(seen);
+    let talkative = Bed::new(move |mut stream| {
+        head(&mut stream);
+        let piece = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+        while stream.get_mut().write_all(&piece).is_ok() {}
+        let _ = seen.lock().unwrap().send(());
+    });
+    let error = talkative.send(get(ADDRESS), RequestOptions::default(), Duration::from_secs(2)).unwrap_err();
+    assert!(matches!(error, Error::HttpResponseTimeout), "{error}");
+    ended.recv_timeout(LONG).expect("the connection is closed");
+}
+
+#[test]
 fn what_is_no_answer_is_named() {
     let error = |answer: &'static str| {
         let bed = Bed::new(move |mut stream| {
