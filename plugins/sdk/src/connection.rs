@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The shortest: zero would mean "for ever" to some systems.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A TCP connection that midimon made. It ends when it is dropped.
+/// A TCP connection that midimon made, with TLS or without. It ends when it is dropped.
 ///
 /// ```no_run
 /// # use midimon_plugin::{Error, Host};
@@ -44,9 +44,9 @@ impl Connection {
     /// Says that nothing more will be written.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is gone, or takes nothing more in time.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.stream.finish()
+        self.stream.finish(self.timeout).map_err(timed_out)
     }
 }
 
@@ -67,9 +67,8 @@ impl Write for Connection {
         self.stream.write(bytes, self.timeout).map_err(timed_out)
     }
 
-    /// Nothing is held back.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.stream.flush(self.timeout).map_err(timed_out)
     }
 }
 

@@ -163,6 +163,29 @@ impl Host {
         self.raw.connect(target, millis(timeout)).map(Connection::new)
     }
 
+    /// The same with TLS: the server's certificate must be made out to the target's host by an
+    /// authority that midimon trusts. Needs the feature `http`, which brings TLS to native plugins.
+    ///
+    /// # Errors
+    /// As [`Host::connect`], and what is wrong with the certificate.
+    ///
+    /// ```no_run
+    /// # use midimon_plugin::{Error, Host};
+    /// # use std::io::{Read, Write};
+    /// # use std::time::Duration;
+    /// # fn greeting(host: Host) -> Result<String, Error> {
+    /// let mut connection = host.connect_tls("irc.example.org:6697", Duration::from_secs(2))?;
+    /// connection.write_all(b"NICK pads\r\n")?;
+    /// connection.flush()?;
+    /// let mut answer = [0; 512];
+    /// let length = connection.read(&mut answer)?;
+    /// # Ok(String::from_utf8_lossy(&answer[..length]).into_owned()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn connect_tls(&self, target: &str, timeout: Duration) -> Result<Connection, HostError> {
+        self.raw.connect_tls(target, millis(timeout)).map(Connection::new)
+    }
+
     /// Sends a datagram to `host:port` as granted (`network:udp:HOST:PORT`).
     ///
     /// # Errors
@@ -303,8 +326,7 @@ impl Host {
     }
 
     /// The certificates that TLS servers are checked against, each as DER: the system's, or
-    /// Mozilla's where it has none. For native plugins that do TLS themselves; a component's
-    /// is done by midimon.
+    /// Mozilla's where it has none. For native plugins that do TLS themselves.
     ///
     /// # Errors
     /// There are none, or no descriptor can be had.

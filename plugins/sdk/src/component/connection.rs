@@ -28,7 +28,12 @@ impl Stream {
         Ok(part.len())
     }
 
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
+    /// Nothing is held back.
+    pub(crate) fn flush(&mut self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self, _: Duration) -> io::Result<()> {
         self.0.finish().map_err(refused).map_err(io::Error::from)
     }
 }

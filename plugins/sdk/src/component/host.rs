@@ -44,6 +44,11 @@ impl Raw {
         net::Connection::connect(target, timeout_ms).map(Stream).map_err(refused)
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn connect_tls(&self, target: &str, timeout_ms: u32) -> Result<Stream, HostError> {
+        net::Connection::connect_tls(target, timeout_ms).map(Stream).map_err(refused)
+    }
+
     pub(crate) fn datagram_send(&self, target: &str, payload: &[u8]) -> Result<(), HostError> {
         net::send_datagram(target, payload).map_err(refused)
     }

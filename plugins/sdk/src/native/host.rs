@@ -1,6 +1,8 @@
 //! The functions of midimon's table.
 
 use super::Stream;
+#[cfg(feature = "http")]
+use super::tls::Session;
 use crate::{HostError, Level, Mouse, Ran, Refusal, System, ffi};
 use std::mem::{offset_of, size_of};
 use std::net::TcpStream;
@@ -56,13 +58,22 @@ impl Raw {
     }
 
     pub(crate) fn connect(&self, target: &str, timeout_ms: u32) -> Result<Stream, HostError> {
+        self.socket(target, timeout_ms).map(Stream::Plain)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn connect_tls(&self, target: &str, timeout_ms: u32) -> Result<Stream, HostError> {
+        Session::connect(self, target, timeout_ms).map(|session| Stream::Tls(Box::new(session)))
+    }
+
+    pub(super) fn socket(&self, target: &str, timeout_ms: u32) -> Result<TcpStream, HostError> {
         self.check()?;
         let mut socket = -1;
         // SAFETY: the table has this function; the text and the place live through the call.
         let code = unsafe { ((*self.table).connect)(self.table, ffi::Str::new(target), timeout_ms, &raw mut socket) };
         self.result(code)?;
         // SAFETY: the header promises a connected descriptor that is now the plugin's own.
-        Ok(Stream(unsafe { TcpStream::from_raw_fd(socket) }))
+        Ok(unsafe { TcpStream::from_raw_fd(socket) })
     }
 
     pub(crate) fn datagram_send(&self, target: &str, payload: &[u8]) -> Result<(), HostError> {

@@ -4,6 +4,8 @@ mod connection;
 mod export;
 mod host;
 mod services;
+#[cfg(feature = "http")]
+mod tls;
 
 pub(crate) use connection::Stream;
 pub use export::Table;
