@@ -40,6 +40,7 @@ impl NetGuest {
         let settings = format!("grants = [{}]\n{settings}", grants.join(", "));
         bed.configure(&Config::new().plugin(ID, &settings));
         let daemon = bed.start_in(&["--input", "stdin"], environment);
+        daemon.wait_ready(ID);
         Self { bed, daemon }
     }
 
