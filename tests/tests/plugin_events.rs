@@ -310,6 +310,24 @@ fn timers_call_their_plugin_until_they_are_cancelled_and_end_with_its_process() 
 }
 
 #[test]
+fn a_timers_call_is_shown_to_those_who_watch_only_where_it_has_something_to_say() {
+    let every = |id: u8, then: &str, ms: u8| {
+        act("events", "every", &format!("id = {id}, ms = {ms}, then = \"{then}\", with = '{{\"text\":\"x\"}}'"))
+    };
+    let mappings = [(note(0), every(1, "nap", 10)), (note(1), every(2, "why", 100))];
+    let mut stage = Stage::start(&[("events", &[])], &borrowed(&mappings), &[]);
+    well(&stage.ask(0, "events"));
+    stage.daemon.wait_worker("events", "some calls of its timer", |worker| worker.services.timer_calls > 3);
+    well(&stage.ask(1, "events"));
+    let is_nap = stage.watch.next("what the other timer has to say", |event| match event {
+        MonitorEvent::Answer { action, .. } if ["nap", "why"].contains(&&*action) => Some(&*action == "nap"),
+        _ => None,
+    });
+    assert!(!is_nap, "the one without words is shown");
+    stage.daemon.stop();
+}
+
+#[test]
 fn a_plugin_learns_how_full_its_folder_is_and_has_none_without_the_grant() {
     let mappings = [
         (note(0), act("granted", "keep", "bytes = 1000")),

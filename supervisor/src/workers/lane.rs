@@ -348,6 +348,11 @@ impl Lane {
         self.lock().bindings.action(binding)
     }
 
+    /// Whether a binding is a timer's.
+    pub(super) fn is_timers(&self, binding: BindingId) -> bool {
+        self.lock().bindings.is_timers(binding)
+    }
+
     /// Where triggers went.
     #[must_use]
     pub fn counts(&self) -> CallCounts {

@@ -75,7 +75,7 @@ for id in scenes granted refused; do
 done
 amidi -p hw:keys0 -r lit >/dev/null &
 recorder=$!
-listens() { ls -l "/proc/$recorder/fd" | grep -q /dev/snd/midi; }
+listens() { for fd in "/proc/$recorder/fd"/*; do readlink "$fd"; done | grep -q /dev/snd/midi; }
 check 'somebody looks at the controller' within 20 listens
 
 tap 62

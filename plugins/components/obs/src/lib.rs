@@ -97,8 +97,11 @@ impl Plugin for Obs {
     fn init(&mut self, host: Host, settings: &Params<'_>) -> Result<(), Error> {
         let Settings { address, password } = settings.parse()?;
         let account = Account { address: address.trim().to_owned(), password };
+        // another address comes with another start
+        if !account.address.is_empty() {
+            host.every(TIMER, EVERY, LOOK, "{}")?;
+        }
         self.running = Some((host, Remote::new(Granted(host), account)));
-        host.every(TIMER, EVERY, LOOK, "{}")?;
         Ok(())
     }
 

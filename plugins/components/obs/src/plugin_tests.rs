@@ -79,6 +79,7 @@ fn what_is_not_granted_or_not_set_says_what_to_do() {
     let error = plugin.call(&Call::new("start_recording")).unwrap_err();
     assert!(error.message().contains("midimon plugin grant obs network:localhost:4455"), "{}", error.message());
     let mut plugin = Driver::<Obs>::start("{}").unwrap();
+    assert_eq!(plugin.requests(), [], "no timer looks for nobody");
     let error = plugin.call(&Call::new("start_recording")).unwrap_err();
     assert!(error.message().contains("midimon plugin config set obs address"), "{}", error.message());
     assert!(plugin.call(&Call::new(LOOK).trigger(Trigger::Timer)).is_ok());

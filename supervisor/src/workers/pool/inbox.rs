@@ -101,7 +101,10 @@ impl Slot {
                 let shown = shared.monitor.is_watched().then(|| outcome.clone());
                 match self.lane.answered(now, call, outcome) {
                     Ok((answered, _)) => {
-                        if let Some(outcome) = shown {
+                        // a timer with nothing to say is no news, and there can be thousands of them a second
+                        let is_news =
+                            |outcome: &Outcome| *outcome != Outcome::Ok || !self.lane.is_timers(answered.binding);
+                        if let Some(outcome) = shown.filter(is_news) {
                             let action = self.lane.action(answered.binding);
                             self.show_answer(shared, now, action, &outcome, answered.latency);
                         }
