@@ -1,6 +1,7 @@
 //! The reference pages name what is there, all of it, and nothing else: each function of the WIT,
 //! of the C header's tables and of the SDK, and what the consent prompt says of each capability.
 
+use midimon::plugins::install::plan::LoginTarget;
 use midimon::plugins::install::words;
 use midimon_shared::Capability;
 use midimon_shared::capability::CapabilityKind;
@@ -200,7 +201,12 @@ fn the_permissions_page_has_each_capability_in_the_prompts_words() {
         "audio",
     ];
     let capabilities = examples.map(|text| text.parse::<Capability>().expect("a capability"));
-    let prompts = capabilities.iter().map(words::sentence).collect();
+    let login = LoginTarget {
+        authorize_host: "accounts.spotify.com".into(),
+        token_host: "accounts.spotify.com".into(),
+        scopes: ["user-modify-playback-state".to_owned()].into(),
+    };
+    let prompts = capabilities.iter().map(words::sentence).chain([words::login(&login)]).collect();
     assert_same("sentences", &prompts, &quoted);
     let headings = page.headings();
     for kind in CapabilityKind::ALL {
