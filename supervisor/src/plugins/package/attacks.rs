@@ -1,5 +1,5 @@
 //! Packages made by hand to attack, each refused with a sentence that names the
-//! cause. Numbers are those of the catalogue in docs/security.md.
+//! cause. Numbers are those of the catalogue in docs/abuses.md.
 
 use super::header::{BLOCK, header};
 use super::*;
