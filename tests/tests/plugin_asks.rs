@@ -1,5 +1,6 @@
 //! A manifest's `ask` of a plugin under development: the exact grant in the configuration is the answer.
 
+use midimon::workers::status::WorkerState;
 use midimon_tests::binaries::Binaries;
 use midimon_tests::{Bed, Config, Daemon, Watch, eventually, midi};
 use std::fs;
@@ -44,7 +45,8 @@ fn the_exact_grant_is_the_answer_and_the_plugin_learns_the_target() {
     // another answer is told by a restart, none by a line to add
     configure(&bed, &["network:192.168.1.7:9000"]);
     bed.works(&["reload"]);
-    let restarted = daemon.wait_worker("mixer", "restarted", |other| other.pid != worker.pid && other.pid.is_some());
+    let restarted =
+        daemon.wait_worker("mixer", "restarted", |other| other.pid != worker.pid && other.state == WorkerState::Ready);
     assert_eq!(restarted.grants, ["network:192.168.1.7:9000"]);
     assert_eq!(given(&mut daemon, &watch), serde_json::json!({"address": "192.168.1.7:9000"}));
     let status = daemon.wait_status("what is not answered", |status| !status.problems.is_empty());
