@@ -44,7 +44,7 @@ pub fn all() -> Vec<Page> {
 fn collect(folder: &Path, names: &mut Vec<String>) {
     for entry in fs::read_dir(root().join(folder)).expect("a folder").map(|entry| entry.expect("an entry")) {
         let path = folder.join(entry.file_name());
-        let is_foreign = ["node_modules", "target", "venv"].iter().any(|name| path.ends_with(name));
+        let is_foreign = ["node_modules", "target", "venv", ".venv"].iter().any(|name| path.ends_with(name));
         match entry.file_type().expect("its type") {
             kind if kind.is_dir() && !is_foreign => collect(&path, names),
             kind if kind.is_file() && path.extension().is_some_and(|extension| extension == "md") => {

@@ -94,7 +94,7 @@ fn look(folder: &Path, found: &mut usize, faults: &mut Vec<String>) {
         let path = folder.join(entry.file_name());
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match entry.file_type().expect("its type") {
-            kind if kind.is_dir() && !["target", "node_modules", ".git"].iter().any(|name| path.ends_with(name)) => {
+            kind if kind.is_dir() && !["target", "node_modules", ".venv"].iter().any(|name| path.ends_with(name)) => {
                 look(&path, found, faults);
             }
             kind if kind.is_file() && ["rs", "h", "wit", "toml", "in", "md", "js", "py"].contains(&extension) => {
