@@ -88,6 +88,10 @@ pub fn read(status: u16, body: &[u8], now: u64) -> Result<Tokens, TokenError> {
     if !is_token(&access) || !is_token(&refresh) {
         return odd("a token is empty or has characters that no header can have");
     }
+    // shown as they come: what a terminal would obey is none
+    if !granted.scope.as_deref().unwrap_or_default().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return odd("its scope has characters that none can have");
+    }
     Ok(Tokens {
         access,
         refresh,
@@ -143,6 +147,8 @@ mod tests {
             ("\"a-1\"", "7"),
             ("3600", "-1"),
             ("\"token_type\":\"bearer\",", ""),
+            ("x  y", "x \\u009b2J"),
+            ("x  y", "x\\ny"),
         ] {
             let body = GOOD.replace(from, to);
             assert_ne!(body, GOOD);
