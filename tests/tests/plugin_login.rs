@@ -2,13 +2,16 @@
 //! a test that plays the browser.
 
 use midimon_tests::accounts::{ACCESS, Accounts, CLIENT, Manner, REFRESH, get, sent_back};
+use midimon_tests::web::{Authority, Server, Stream};
 use midimon_tests::{Bed, Config, Publisher, eventually};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 const ID: &str = "given";
 
@@ -309,7 +312,8 @@ fn a_package_says_where_it_logs_in_before_it_is_installed_and_does_so_with_tls_o
     let key = publisher.key().to_string();
     let plan = bed.json(&["plugin", "install", file, "--dry-run", "--json", "--key", &key]);
     assert_eq!((&plan["login"]["at"], &plan["login"]["state"]), (&json!("accounts.example.org"), &json!("new")));
-    publisher.install(&bed, &package, &[]);
+    let said = publisher.install(&bed, &package, &[]);
+    assert!(said.contains("`midimon plugin login given`"), "{said}");
     let info = bed.works(&["plugin", "info", ID]);
     assert!(info.contains("accounts.example.org – not logged in: `midimon plugin login given`"), "{info}");
     // the same login again is nothing new; one elsewhere is
@@ -327,4 +331,86 @@ fn a_package_says_where_it_logs_in_before_it_is_installed_and_does_so_with_tls_o
     let plain = publisher.plugin(ID, "0.2.0", &login_at("http://127.0.0.1:8080"));
     let words = bed.refused(&["plugin", "pack", plain.to_str().unwrap()]);
     assert!(words.contains("logs in over https"), "{words}");
+}
+
+/// A token address that speaks TLS and gives tokens to whoever sends a form.
+fn token_server(tls: Arc<ServerConfig>) -> Server {
+    let serve = |stream: &mut dyn Stream, head: &str| {
+        let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+        let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let mut form = vec![0; length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)];
+        stream.read_exact(&mut form)?;
+        let body = format!(r#"{{"access_token":"{ACCESS}","token_type":"Bearer","refresh_token":"{REFRESH}"}}"#);
+        let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}").as_bytes())
+    };
+    Server::start_at("127.0.0.1:0".parse().unwrap(), Some(tls), Arc::new(serve))
+}
+
+#[test]
+fn tokens_come_over_tls_from_whoever_proves_to_be_the_service() {
+    let (known, stranger) = (Authority::new(), Authority::new());
+    for (authority, name, part) in [
+        (&known, "localhost", ""),
+        (&stranger, "localhost", "does not prove that it is"),
+        (&known, "elsewhere.example", "does not prove that it is"),
+    ] {
+        let accounts = Accounts::start(Manner::Grants);
+        let bed = with_client(&accounts);
+        let roots = bed.path("roots.pem");
+        fs::write(&roots, known.pem()).unwrap();
+        let tokens = token_server(authority.server(name));
+        let manifest = bed.plugin_dir().join(ID).join("plugin.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let there = format!("https://{}/api/token", tokens.at("localhost"));
+        fs::write(&manifest, text.replace(&format!("http://{}/api/token", accounts.address()), &there)).unwrap();
+        let mut command = bed.command(&["plugin", "login", ID, "--no-browser"]);
+        command.env("SSL_CERT_FILE", &roots).env_remove("SSL_CERT_DIR");
+        let login = Login::of(command);
+        let _ = get(&sent_back(&login.address));
+        if part.is_empty() {
+            let output = login.ends();
+            assert!(output.status.success(), "{output:?}");
+            assert!(tokens.heads()[0].starts_with("POST /api/token HTTP/1.1"), "{:?}", tokens.heads());
+            assert!(logged_in(&bed));
+        } else {
+            let words = login.fails();
+            assert!(words.contains(part) && words.contains(&tokens.at("localhost")), "{words}");
+            // nothing was said to a stranger
+            assert!(tokens.heads().is_empty() && !logged_in(&bed));
+        }
+    }
+}
+
+#[test]
+fn after_the_login_the_plugin_speaks_to_its_service_with_the_token() {
+    let accounts = Accounts::start(Manner::Grants);
+    let api = Server::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let bed = Bed::new();
+    let manifest = bed.install("spotify").join("plugin.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let here = text.replace("https://accounts.spotify.com", &format!("http://{}", accounts.address()));
+    fs::write(&manifest, here.replace("api.spotify.com:443", &api.target())).unwrap();
+    let network = format!("network:{}", api.target());
+    bed.configure(&Config::new().plugin("spotify", &format!("grants = [\"filesystem\", \"{network}\"]")));
+    bed.works(&["plugin", "config", "set", "spotify", "client_id", CLIENT]);
+    bed.works(&["plugin", "config", "set", "spotify", "api_url", &format!("http://{}/v1", api.target())]);
+    let daemon = bed.start();
+    daemon.wait_ready("spotify");
+    let before = bed.refused(&["plugin", "call", "spotify", "play"]);
+    assert!(before.contains("`midimon plugin login spotify`") && api.heads().is_empty(), "{before}");
+
+    let login = Login::of(bed.command(&["plugin", "login", "spotify", "--no-browser"]));
+    let _ = get(&sent_back(&login.address));
+    let output = login.ends();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(bed.works(&["plugin", "call", "spotify", "play"]).trim(), "plays");
+    let head = &api.heads()[0];
+    assert!(head.starts_with("PUT /v1/me/player/play HTTP/1.1"), "{head}");
+    assert!(head.to_ascii_lowercase().contains(&format!("authorization: bearer {}", ACCESS.to_lowercase())), "{head}");
+
+    bed.works(&["plugin", "login", "spotify", "--logout"]);
+    let after = bed.refused(&["plugin", "call", "spotify", "play"]);
+    assert!(after.contains("nobody is logged in") && api.heads().len() == 1, "{after}");
+    daemon.stop();
 }

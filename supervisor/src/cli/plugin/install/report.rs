@@ -12,6 +12,9 @@ use midimon_shared::capability::{Capability, CapabilityKind};
 use semver::Version;
 use serde::Serialize;
 
+/// What the user was not asked before.
+const NEW: &str = "new";
+
 /// A [`Plan`] as JSON.
 #[derive(Debug, Serialize)]
 pub struct PlanView<'p> {
@@ -60,7 +63,7 @@ impl<'p> From<&'p Login> for LoginView<'p> {
             scopes: &login.target.scopes,
             means: words::login(&login.target),
             its_reason: &login.reason,
-            state: if login.is_new { "new" } else { "known" },
+            state: if login.is_new { NEW } else { "known" },
         }
     }
 }
@@ -120,7 +123,7 @@ impl<'p> From<&'p Signer> for SignerView<'p> {
 impl<'p> From<&'p Item> for ItemView<'p> {
     fn from(item: &'p Item) -> Self {
         let (state, allowed) = match &item.state {
-            State::New => ("new", None),
+            State::New => (NEW, None),
             State::Allowed(capability) => ("allowed", Some(capability)),
             State::Denied => ("denied", None),
         };
@@ -208,6 +211,9 @@ impl<'p> Report<'p> {
         }
         for problem in &self.problems {
             context.out.line(&safe_text(problem))?;
+        }
+        if self.plan.login.as_ref().is_some_and(|login| login.state == NEW) {
+            context.out.line(&format!("log in to its service with `midimon plugin login {}`", self.plan.plugin))?;
         }
         if self.daemon { Ok(()) } else { context.out.line("start it with `midimon start`") }
     }
