@@ -7,6 +7,7 @@ use super::error;
 use super::pool::Lease;
 use super::request::{Checked, check};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -141,9 +142,16 @@ impl Exchange {
     }
 }
 
-/// Whether asking twice is asking once (RFC 9110, 9.2.1), and the request can be made again.
+/// Whether asking twice is asking once (RFC 9110, 9.2.1), and the request can be made again: without a body.
+///
+/// A guest's body has an end only when the guest has said so, later. But hyper sends none with these two methods unless a
+/// length is declared.
 fn repeatable(parts: &Parts, body: &WasiBody) -> bool {
-    matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && body.is_end_stream()
+    match parts.method {
+        Method::GET | Method::HEAD => parts.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0"),
+        Method::OPTIONS => body.is_end_stream(),
+        _ => false,
+    }
 }
 
 fn empty() -> WasiBody {
