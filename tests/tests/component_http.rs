@@ -329,6 +329,20 @@ fn requests_at_once_share_connections_and_are_bounded() {
 }
 
 #[test]
+fn a_request_leaves_nothing_in_the_instance_that_ends_it_after_the_thousandth() {
+    let server = Server::answering(OK);
+    let guest = NetGuest::granted(&[&server.target()]);
+    // an instance has 1024 places for what it holds; each request has options, headers, and a body both ways
+    let request = json!({ "authority": server.target(), "connect": 5000 });
+    guest.call("race", json!({ "request": request, "times": 1100, "wide": 1 })).unwrap();
+    // those that are refused as well
+    let refused = json!({ "authority": format!("user@{}", server.target()), "connect": 5000 });
+    for _ in 0..1100 {
+        names(&guest.refusal(refused.clone()), "HttpRequestDenied");
+    }
+}
+
+#[test]
 fn what_a_guest_leaves_behind_neither_holds_up_its_call_nor_the_next_one() {
     let silent = Server::start(|stream, _| {
         let _ = stream.read(&mut [0])?;

@@ -2,7 +2,7 @@
 
 use super::bindings::MidimonPluginIndices;
 use super::factory::{Factory, NotMade};
-use super::net::{Net, link_http_names};
+use super::net::{Net, link_http_names, link_http_options};
 use super::plugin::{ComponentPlugin, code};
 use super::state::{Plugin, State};
 use crate::host::HostClient;
@@ -35,6 +35,7 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     link_http_names(&mut linker)?;
+    link_http_options(&mut linker)?;
     super::bindings::MidimonPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }

@@ -7,12 +7,14 @@ mod dial;
 mod error;
 mod exchange;
 mod named;
+mod options;
 pub(super) mod pool;
 mod request;
 #[cfg(test)]
 mod tests;
 
 pub use named::link as link_names;
+pub use options::link as link_options;
 
 use super::{Net, network_deadline};
 use http::{Request, Response};
