@@ -6,6 +6,7 @@
 
 use crate::channel::Events;
 use crate::sandbox::passed::{self, Passed};
+use crate::turns::Turns;
 use midimon_shared::Event;
 use midimon_shared::codec;
 use midimon_shared::host::{HostAnswer, HostCall, HostRefusal, HostReply, HostRequest, MAX_WAIT_MS, RefusalKind};
@@ -13,7 +14,7 @@ use midimon_shared::limits::MAX_FRAME;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// After so long an answer does not come any more: the longest request, and some for the supervisor.
@@ -24,7 +25,7 @@ const LONGEST: Duration = Duration::from_millis(MAX_WAIT_MS as u64 + 10_000);
 pub struct HostClient {
     events: Arc<Events>,
     answers: Arc<OwnedFd>,
-    turn: Mutex<Turn>,
+    turn: Turns<Turn>,
 }
 
 /// Held by the one whose request is out.
@@ -62,7 +63,7 @@ impl HostClient {
     /// Over these two; nothing else reads `answers` from now on.
     #[must_use]
     pub fn new(events: Arc<Events>, answers: Arc<OwnedFd>) -> Self {
-        Self { events, answers, turn: Mutex::default() }
+        Self { events, answers, turn: Turns::new(Turn::default()) }
     }
 
     /// Asks, and waits for the answer; from any thread. The wait for others' turns and
@@ -71,22 +72,28 @@ impl HostClient {
     /// # Errors
     /// The supervisor's refusal, or [`RefusalKind::Failed`] when it cannot be asked.
     pub fn ask(&self, call: HostCall) -> Result<Answered, HostRefusal> {
-        self.ask_by(call, Instant::now() + LONGEST)
+        let answer = self.turn.take(None, |turn| self.ask_in_turn(turn, call, Instant::now() + LONGEST));
+        answer.unwrap_or_else(|| Err(still_out()))
     }
 
-    /// The same, waiting no longer than until `deadline`.
+    /// The same, waiting no longer than until `deadline`, for others' turns included.
     ///
     /// # Errors
     /// As [`Self::ask`]; [`RefusalKind::TimedOut`] when there is no answer by then. Whether it was carried out is not
     /// known; its answer is thrown away when it comes.
     pub fn ask_by(&self, call: HostCall, deadline: Instant) -> Result<Answered, HostRefusal> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // a request of an earlier call may be out for longer than this one has
+        let answer = self.turn.take(Some(deadline), |turn| self.ask_in_turn(turn, call, deadline));
+        answer.unwrap_or_else(|| Err(still_out()))
+    }
+
+    fn ask_in_turn(&self, turn: &mut Turn, call: HostCall, deadline: Instant) -> Result<Answered, HostRefusal> {
         if turn.broken {
             return Err(failed("midimon stopped answering"));
         }
         if let Some(asked) = turn.overdue {
             // one request is out at a time
-            drop(self.settle(&mut turn, asked, deadline)?);
+            drop(self.settle(turn, asked, deadline)?);
         }
         let Some(id) = turn.id.checked_add(1) else {
             return Err(failed("so many requests that their numbers ran out"));
@@ -101,7 +108,7 @@ impl HostClient {
             turn.broken = error.kind() != std::io::ErrorKind::InvalidData;
             return Err(failed(format!("midimon cannot be asked: {error}")));
         }
-        self.settle(&mut turn, Instant::now(), deadline)?
+        self.settle(turn, Instant::now(), deadline)?
     }
 
     /// Waits for the answer to the request that is out since `asked`. The outer error is that there is none.
@@ -174,10 +181,80 @@ impl HostClient {
     }
 }
 
+fn still_out() -> HostRefusal {
+    timed_out("another request of the plugin's is still out")
+}
+
 fn timed_out(message: &str) -> HostRefusal {
     HostRefusal { kind: RefusalKind::TimedOut, message: message.to_owned() }
 }
 
 fn failed(message: impl Into<String>) -> HostRefusal {
     HostRefusal { kind: RefusalKind::Failed, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+    use crate::sandbox::descriptors::Descriptors;
+    use midimon_shared::codec::PREFIX;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use std::io::Read;
+    use std::os::unix::net::UnixDatagram;
+    use std::thread;
+
+    /// A client, and the supervisor's ends of what it asks and is answered on.
+    fn bed() -> (Arc<HostClient>, std::io::PipeReader, UnixDatagram) {
+        let (commands, _) = std::io::pipe().unwrap();
+        let (asked, events) = std::io::pipe().unwrap();
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty());
+        let (answers, requests) = pair.unwrap();
+        let channel = Channel::new(Descriptors { commands: commands.into(), events: events.into(), requests });
+        (Arc::new(channel.host()), asked, answers.into())
+    }
+
+    /// Reads one request, and gives its number.
+    fn requested(asked: &mut impl Read) -> u32 {
+        let mut prefix = [0; PREFIX];
+        asked.read_exact(&mut prefix).unwrap();
+        let mut frame = vec![0; u32::from_le_bytes(prefix) as usize];
+        asked.read_exact(&mut frame).unwrap();
+        match codec::decode(&frame).unwrap() {
+            Event::Request(HostRequest { id, .. }) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn connect() -> HostCall {
+        HostCall::Connect { target: "h:1".into(), timeout_ms: MAX_WAIT_MS }
+    }
+
+    #[test]
+    fn who_waits_behind_a_request_that_is_out_waits_no_longer_than_it_may_and_takes_its_turn_afterwards() {
+        let (client, mut asked, answers) = bed();
+        let slow = thread::spawn({
+            let client = client.clone();
+            move || client.ask(connect()).map(|answered| answered.reply)
+        });
+        let first = requested(&mut asked);
+        let (begun, limit) = (Instant::now(), Duration::from_millis(50));
+        let refused = client.ask_by(HostCall::Usage, begun + limit).unwrap_err();
+        assert_eq!(refused.kind, RefusalKind::TimedOut);
+        let waited = begun.elapsed();
+        assert!(waited >= limit && waited < Duration::from_secs(5), "{waited:?}");
+        // one that has the time goes out as soon as the first is answered, and not before
+        let next = thread::spawn(move || client.ask(connect()).map(|answered| answered.reply));
+        let answer = |id| {
+            let mut frame = Vec::new();
+            codec::encode(&HostAnswer { id, result: Ok(HostReply::Done) }, &mut frame).unwrap();
+            answers.send(&frame[PREFIX..]).unwrap();
+        };
+        answer(first);
+        assert_eq!(slow.join().unwrap(), Ok(HostReply::Done));
+        let second = requested(&mut asked);
+        assert_eq!(second, first + 1, "what gave up was never asked");
+        answer(second);
+        assert_eq!(next.join().unwrap(), Ok(HostReply::Done));
+    }
 }

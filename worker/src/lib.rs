@@ -16,4 +16,5 @@ pub mod sandbox;
 pub mod serve;
 pub mod stale;
 pub mod stop;
+pub mod turns;
 pub mod wasm;

@@ -19,11 +19,11 @@ pub trait Broker: Send + Sync {
     /// No grant, nobody there, too late.
     fn connect(&self, target: &str, until: Instant) -> Result<OwnedFd, HostRefusal>;
 
-    /// The certificate authorities that are trusted.
+    /// The certificate authorities that are trusted, known by then.
     ///
     /// # Errors
-    /// They cannot be had.
-    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, HostRefusal>;
+    /// They cannot be had, or too late.
+    fn roots(&self, until: Instant) -> Result<Vec<CertificateDer<'static>>, HostRefusal>;
 }
 
 impl Broker for HostClient {
@@ -35,8 +35,8 @@ impl Broker for HostClient {
         descriptor.ok_or_else(|| failed("midimon answered without a connection"))
     }
 
-    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, HostRefusal> {
-        let Answered { descriptor, .. } = self.ask(HostCall::TlsRoots)?;
+    fn roots(&self, until: Instant) -> Result<Vec<CertificateDer<'static>>, HostRefusal> {
+        let Answered { descriptor, .. } = self.ask_by(HostCall::TlsRoots, until)?;
         let descriptor = descriptor.ok_or_else(|| failed("midimon answered without certificates"))?;
         let file = sealed(descriptor).map_err(|stop| failed(format!("the certificates can be changed: {stop}")))?;
         let mut bytes = Vec::new();

@@ -56,7 +56,7 @@ impl Connection {
         let plain = target.strip_prefix("tcp:").unwrap_or(target);
         let (_, name) = Target::secure(plain).map_err(|error| invalid(format!("'{target}': {error}")))?;
         let mut connection = Self::open(net, target, &end)?;
-        let configs = net.tls.configs(&*net.broker)?;
+        let configs = net.tls.configs(&*net.broker, end.at)?;
         let tls = ClientConnection::new(configs.any, name).map_err(|error| failed(error.to_string()))?;
         connection.tls = Some(Box::new(tls));
         connection.shake_hands(&end)?;

@@ -60,7 +60,7 @@ async fn ask(net: &Arc<Net>, target: &Target, until: Instant, place: Arc<Place>)
 
 fn connect(net: &Net, target: &Target, until: Instant) -> Result<(OwnedFd, Option<Configs>), HostRefusal> {
     let descriptor = net.broker.connect(&target.to_string(), until)?;
-    let configs = if target.secure { Some(net.tls.configs(&*net.broker)?) } else { None };
+    let configs = if target.secure { Some(net.tls.configs(&*net.broker, until)?) } else { None };
     Ok((descriptor, configs))
 }
 
