@@ -8,6 +8,7 @@ use net::{NetGuest, names};
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -312,6 +313,25 @@ fn a_connection_serves_many_requests_and_one_that_was_closed_is_made_again() {
         }
     }
     assert_eq!((keeping.connections(), closing.connections()), (1, 5));
+}
+
+#[test]
+fn a_request_that_met_a_closed_connection_is_made_again_where_that_changes_nothing() {
+    let asked = AtomicUsize::new(0);
+    let server = Server::start(move |stream, _| {
+        // every other time it closes instead of an answer
+        if asked.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        stream.write_all(OK.as_bytes())
+    });
+    let guest = NetGuest::granted(&[&server.target()]);
+    for connections in 1..5 {
+        assert_eq!(guest.get(&server.target()).as_deref(), Ok("200 hello"));
+        assert_eq!(server.connections(), connections);
+    }
+    guest.refusal(json!({ "method": "POST", "authority": server.target() }));
+    assert_eq!((server.connections(), server.heads().len()), (4, 8), "the server may have done what was asked");
 }
 
 #[test]
