@@ -1,8 +1,8 @@
 //! HTTP, the same for native plugins and components (feature `http`).
 //!
 //! Each host a request goes to, redirects included, needs its grant: `network:HOST:443`, or
-//! `:80`, or the port in the address. A component's requests are made by midimon; a native
-//! plugin's go over connections midimon makes, with the certificates midimon trusts.
+//! `:80`, or the port in the address. midimon makes the connections; TLS and HTTP are spoken in the
+//! plugin's own worker, where certificates are checked against the authorities midimon trusts.
 //!
 //! ```no_run
 //! use midimon_plugin::http::{Client, Request};

@@ -406,7 +406,8 @@ extern bool midimon_plugin_timers_cancel(uint32_t id, midimon_plugin_timers_refu
 // (30000 at most, 0 means that). Only public addresses unless the grant names the
 // address itself, or `localhost`.
 extern bool midimon_plugin_net_static_connection_connect(midimon_component_string_t *target, uint32_t timeout_ms, midimon_plugin_net_own_connection_t *ret, midimon_plugin_net_refusal_t *err);
-// The same with TLS, checked against the public roots for that host.
+// The same with TLS, spoken in the plugin's own process: the certificate must be made out to
+// that host by an authority midimon trusts (the system's, or Mozilla's where it has none).
 extern bool midimon_plugin_net_static_connection_connect_tls(midimon_component_string_t *target, uint32_t timeout_ms, midimon_plugin_net_own_connection_t *ret, midimon_plugin_net_refusal_t *err);
 // Reads at most `max` bytes (65536 at most), waiting at most `timeout-ms` for the
 // first (30000 at most; 0 does not wait). An empty list means the other side has finished.
