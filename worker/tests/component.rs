@@ -117,6 +117,25 @@ fn state_lives_between_calls_and_not_in_an_instance_for_each() {
 }
 
 #[test]
+fn an_instance_for_one_call_is_stopped_after_it() {
+    let guest = Component { stop: "(call $write (i32.const 1) (i32.const 64) (i32.const 5))", ..logging() };
+    let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, ..limits() }, 1000);
+    for _ in 0..3 {
+        assert_eq!(worker.call(stamp()), Outcome::Ok);
+    }
+    worker.send(&Command::Shutdown);
+    assert_eq!(worker.end(), (Some(WorkerExit::Done), "[warn] guest\n".repeat(3)));
+    // one that does not return costs its call the rest of its time, and nothing else
+    let guest = Component { stop: "(loop $again (br $again))", ..Component::default() };
+    let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, fuel: 0, ..limits() }, 30);
+    assert_eq!(worker.call(stamp()), Outcome::Ok);
+    worker.send(&Command::Shutdown);
+    let (exit, log) = worker.end();
+    assert_eq!(exit, Some(WorkerExit::Done));
+    assert!(log.ends_with("[error] its stop was stopped: its deadline passed\n"), "{log}");
+}
+
+#[test]
 fn components_that_are_no_plugin_are_named_by_cause() {
     let error = component_error("(component)");
     assert!(error.starts_with("it is a component, but not of the world"), "{error}");
@@ -127,6 +146,7 @@ fn components_that_are_no_plugin_are_named_by_cause() {
     let error = component_error(&other);
     assert!(
         error.starts_with("it is a component, but not of the world")
+            && error.contains("its `start`: ")
             && error.contains("expected `string` found `list`"),
         "{error}"
     );

@@ -3,6 +3,7 @@
 
 mod support;
 
+use midimon_shared::context::TriggerStamp;
 use midimon_shared::host::{HostCall, HostReply};
 use midimon_shared::limits::WorkerLimits;
 use midimon_shared::protocol::*;
@@ -66,6 +67,26 @@ fn an_endless_loop_ends_at_its_deadline_or_its_fuel() {
         let (cause, message, _) = trapped(&guest, WorkerLimits { fuel: 1_000_000, ..limits() }, 10_000);
         assert_eq!((cause, message.as_str()), (TrapCause::Fuel, "it used up its fuel"));
     }
+}
+
+#[test]
+fn a_rest_in_which_nothing_wakes_the_worker_is_no_end_of_deadlines() {
+    let handle = "(if (local.get $has_velocity) (then (loop $again (br $again))))";
+    let mut worker = Component { handle, ..Component::default() }.ready(no_fuel_limit(), 30);
+    assert_eq!(worker.call(TriggerStamp { velocity: None, ..stamp() }), Outcome::Ok);
+    let wakeups = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid)).unwrap();
+        status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
+    };
+    let mut before = wakeups();
+    let rests = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = wakeups();
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    assert!(rests, "the clock goes on without calls");
+    let outcome = worker.call(TriggerStamp { velocity: Some(1), ..stamp() });
+    assert!(matches!(outcome, Outcome::Trapped { cause: TrapCause::Deadline, .. }), "{outcome:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! `main` files are the order.
 #![allow(unsafe_code)] // system calls without a safe wrapper
 
+pub mod alarm;
 pub mod capabilities;
 pub mod code;
 pub mod descriptors;

@@ -1,6 +1,6 @@
 //! Making instances: the first one, and fresh ones after a trap or for each call.
 
-use super::bindings::midimon::plugin::types::{Failure, Metadata};
+use super::bindings::midimon::plugin::types::{Context, Failure, Metadata};
 use super::bindings::{MidimonPlugin, MidimonPluginIndices};
 use super::run::run;
 use super::state::{Phase, Plugin, State};
@@ -13,8 +13,8 @@ use midimon_shared::limits::WorkerLimits;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Runtime;
-use wasmtime::component::InstancePre;
-use wasmtime::{Engine, Result, Store};
+use wasmtime::component::{Func, InstancePre};
+use wasmtime::{Engine, Error, Result, Store};
 
 /// Bytes that a guest can hand over in one call of a function or in what it returns; a whole file or body comes in
 /// pieces that are smaller. What it hands over is copied into memory that no limit of its own counts.
@@ -78,7 +78,7 @@ impl Factory {
             let instance = self.component.instantiate_async(&mut *store).await?;
             let exports = match self.exports.load(&mut *store, &instance) {
                 Ok(exports) => exports,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => return Ok(Err(wrong_function(&mut *store, &instance).unwrap_or(error))),
             };
             let plugin = exports.midimon_plugin_plugin();
             let metadata = plugin.call_describe(&mut *store).await?;
@@ -89,4 +89,20 @@ impl Factory {
     }
 }
 
+/// The first function that takes or gives something else, and what.
+fn wrong_function(store: &mut Store<State>, instance: &wasmtime::component::Instance) -> Option<Error> {
+    let plugin = instance.get_export_index(&mut *store, None, "midimon:plugin/plugin@1.0.0")?;
+    let check = |store: &mut Store<State>, name: &str, is_right: IsRight| {
+        let index = instance.get_export_index(&mut *store, Some(&plugin), name)?;
+        let function = instance.get_func(&mut *store, index)?;
+        is_right(store, &function).err().map(|error| Error::msg(format!("its `{name}`: {error:#}")))
+    };
+    check(store, "describe", |store, function| function.typed::<(), (Metadata,)>(store).map(drop))
+        .or_else(|| check(store, "start", |store, it| it.typed::<(&str,), (Result<(), Failure>,)>(store).map(drop)))
+        .or_else(|| check(store, "handle", |store, it| it.typed::<(&str, &str, Context), (Handled,)>(store).map(drop)))
+        .or_else(|| check(store, "stop", |store, function| function.typed::<(), ()>(store).map(drop)))
+}
+
+type IsRight = fn(&Store<State>, &Func) -> Result<()>;
+type Handled = Result<Option<String>, Failure>;
 type Started = (MidimonPlugin, Metadata, Result<(), Failure>);

@@ -60,8 +60,9 @@ impl ComponentPlugin {
         });
         match called {
             Ok(said) => {
-                if factory.limits.instance == InstanceMode::Persistent {
-                    *kept = Some(instance);
+                match factory.limits.instance {
+                    InstanceMode::Persistent => *kept = Some(instance),
+                    InstanceMode::PerCall => stop(factory, instance, deadline),
                 }
                 Ok(said)
             }
@@ -91,18 +92,24 @@ impl Runtime for ComponentPlugin {
     }
 
     fn shutdown(&mut self) {
-        let Some(Instance { mut store, exports }) = self.instance.take() else { return };
+        let Some(instance) = self.instance.take() else { return };
         let factory = &self.factory;
         let deadline = Instant::now() + Duration::from_millis(factory.limits.timeout_ms.into());
         let _running = factory.ticker.run();
-        let stopped = budget(&mut store, factory.limits.fuel, deadline).and_then(|()| {
-            let plugin = exports.midimon_plugin_plugin();
-            run(factory.runtime, deadline, plugin.call_stop(&mut store))
-        });
-        if let Err(error) = stopped {
-            let halt = Halt::new(&error, store.data_mut().bounds());
-            log::write(Level::Error, &format!("its stop was stopped: {halt}"));
-        }
+        stop(factory, instance, deadline);
+    }
+}
+
+/// Ends an instance by its `stop`. The caller holds the ticker's guard.
+fn stop(factory: &Factory, instance: Instance, deadline: Instant) {
+    let Instance { mut store, exports } = instance;
+    let stopped = budget(&mut store, factory.limits.fuel, deadline).and_then(|()| {
+        let plugin = exports.midimon_plugin_plugin();
+        run(factory.runtime, deadline, plugin.call_stop(&mut store))
+    });
+    if let Err(error) = stopped {
+        let halt = Halt::new(&error, store.data_mut().bounds());
+        log::write(Level::Error, &format!("its stop was stopped: {halt}"));
     }
 }
 

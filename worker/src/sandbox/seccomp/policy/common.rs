@@ -189,6 +189,9 @@ const PRCTL: Rule = unless(
     EPERM,
 );
 
+/// The clock of WASM workers' deadlines, by a signal; not those that count processor time.
+pub const CLOCK: Table = Table { arch: None, rules: &[unless(&["setitimer"], &[allow(&[int(0, 0)])], EPERM)] };
+
 /// Older numbers that glibc still uses on x86_64.
 pub const LEGACY: Table = Table {
     arch: Some(Arch::X86_64),

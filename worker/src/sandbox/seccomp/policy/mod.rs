@@ -148,11 +148,21 @@ impl Filter {
             Self::Native => {
                 &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::LIBRARIES]
             }
-            Self::Wasm => {
-                &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::NONE, f::NONE_LEGACY, f::OWN_CODE]
-            }
+            Self::Wasm => &[
+                c::COMMON,
+                c::CLOCK,
+                c::LEGACY,
+                s::SOCKETS,
+                m::LOADING,
+                m::FILES,
+                f::NONE,
+                f::NONE_LEGACY,
+                f::OWN_CODE,
+            ],
             Self::NativeData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::COPIES, f::DATA, f::DATA_LEGACY],
-            Self::WasmData => &[c::COMMON, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::DATA, f::DATA_LEGACY],
+            Self::WasmData => {
+                &[c::COMMON, c::CLOCK, c::LEGACY, s::SOCKETS, m::LOADING, m::FILES, f::DATA, f::DATA_LEGACY]
+            }
             Self::Lockdown => &[m::LOCKED, f::NO_OPEN],
             Self::LockdownData => &[m::LOCKED],
             Self::Compile => &[c::COMMON, c::LEGACY, m::LOCKED, m::COMPILING, f::NONE, f::NONE_LEGACY, f::NO_OPEN],
