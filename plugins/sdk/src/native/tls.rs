@@ -57,10 +57,20 @@ impl Session {
         Stream::new(&mut self.tls, &mut Timed::new(&self.socket, timeout)).flush()
     }
 
+    /// Whatever comes of what is still to be sent, the other side hears no more.
     pub(super) fn finish(&mut self, timeout: Duration) -> io::Result<()> {
+        let mut timed = Timed::new(&self.socket, timeout);
+        let sent = Stream::new(&mut self.tls, &mut timed).flush();
         self.tls.send_close_notify();
-        self.flush(timeout)?;
-        self.socket.shutdown(Shutdown::Write)
+        let said = sent.and_then(|()| match Stream::new(&mut self.tls, &mut timed).flush() {
+            // a few bytes; where not even they find room, the end of the connection says it
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+            other => other,
+        });
+        match self.socket.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() != ErrorKind::NotConnected => said.and(Err(error)),
+            _ => said,
+        }
     }
 }
 
@@ -133,8 +143,8 @@ fn config(host: &Raw) -> Result<Arc<ClientConfig>, HostError> {
 
 #[cfg(test)]
 mod tests {
-    use super::server_name;
-    use crate::Refusal;
+    use super::*;
+    use std::net::TcpListener;
 
     #[test]
     fn certificates_are_made_out_to_names_and_to_addresses() {
@@ -150,5 +160,26 @@ mod tests {
         for target in ["", "example.org", ":443", "exa mple.org:443", "user@example.org:443", "[fe80::1%25eth0]:443"] {
             assert_eq!(name(target).unwrap_err().kind(), Refusal::Invalid, "{target}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_does_not_keep_a_connection_from_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let tls = ClientConnection::new(Arc::new(config), server_name("localhost:1").unwrap()).unwrap();
+        // the other side never shakes hands, so that nothing can be sent
+        let mut session = Session { socket, tls };
+        let error = session.finish(Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+        other.set_read_timeout(Some(LONGEST)).unwrap();
+        let mut heard = Vec::new();
+        other.read_to_end(&mut heard).expect("the end");
+        assert_eq!(heard.first(), Some(&22), "the beginning of a handshake, and no more");
     }
 }
