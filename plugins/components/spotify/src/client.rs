@@ -6,6 +6,7 @@ use crate::reply::{LOG_IN, Renewal, Verdict, judge, renewal};
 use crate::session::{LoginSettings, Session};
 use midimon_plugin::http::{self, HttpError, HttpErrorKind, Response};
 use midimon_plugin::{Error, Host, Level};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +18,10 @@ const TOKENS: &str = "https://accounts.spotify.com/api/token";
 const BUDGET: Duration = Duration::from_millis(4_500);
 /// One request.
 const PATIENCE: Duration = Duration::from_millis(2_500);
+/// What is lost where the login cannot be written down.
+const LOGIN_LOST: &str = "the renewed login cannot be kept, and ends with this process";
+/// The same where a limit cannot.
+const LIMIT_LOST: &str = "Spotify's limit cannot be kept, and is forgotten at a restart";
 /// Largest response, in bytes; a track with its markets has some tens of thousands.
 const MAX_BODY: usize = 512 * 1024;
 
@@ -45,6 +50,8 @@ pub struct Client {
     client_id: String,
     data: Option<PathBuf>,
     session: Option<Session>,
+    /// What was said to be lost: that is said once.
+    told: BTreeSet<&'static str>,
     until: Instant,
 }
 
@@ -67,6 +74,7 @@ impl Client {
             client_id: settings.client_id,
             data,
             session,
+            told: BTreeSet::new(),
             until: Instant::now(),
         }
     }
@@ -89,7 +97,7 @@ impl Client {
                 Err(error) => self.unsent(&error),
             };
             match verdict {
-                Verdict::Renew if !renewed => self.change(Session::spoil),
+                Verdict::Renew if !renewed => self.change(Session::spoil, None),
                 Verdict::Renew => {
                     return Err(Failure::Other(format!("Spotify does not take the login any more: {LOG_IN}")));
                 }
@@ -147,11 +155,11 @@ impl Client {
                 *renewed = true;
                 let access = tokens.access_token.clone();
                 // kept before it is used: the refresh token before it may be no good any more
-                self.change(|session| session.renew(tokens, now));
+                self.change(|session| session.renew(tokens, now), Some(LOGIN_LOST));
                 Ok(access)
             }
             Renewal::Over(words) => {
-                self.change(Session::end);
+                self.change(Session::end, None);
                 Err(Failure::Other(words))
             }
             Renewal::Quiet(seconds) => Err(self.keep_quiet(seconds)),
@@ -160,20 +168,22 @@ impl Client {
     }
 
     fn keep_quiet(&mut self, seconds: u64) -> Failure {
-        self.change(|session| session.keep_quiet(now(), seconds));
+        self.change(|session| session.keep_quiet(now(), seconds), Some(LIMIT_LOST));
         Failure::Other(quiet_words(seconds))
     }
 
-    /// Changes the login and keeps it.
-    fn change(&mut self, change: impl FnOnce(&mut Session)) {
+    /// Changes the login and keeps it; or says what is lost, where a restart loses more than a request.
+    fn change(&mut self, change: impl FnOnce(&mut Session), lost: Option<&'static str>) {
         let Some(session) = &mut self.session else { return };
         change(session);
         let saved = match &self.data {
             Some(dir) => session.save(dir).map_err(|error| error.to_string()),
             None => Err("`midimon plugin grant spotify filesystem` lets it".to_owned()),
         };
-        if let Err(why) = saved {
-            self.host.log(Level::Warn, &format!("the renewed login cannot be kept, and ends with this process: {why}"));
+        if let (Err(why), Some(lost)) = (saved, lost)
+            && self.told.insert(lost)
+        {
+            self.host.log(Level::Warn, &format!("{lost}: {why}"));
         }
     }
 

@@ -230,7 +230,7 @@ pub fn request(command: &Command, player: Option<&Player>, device: Option<&str>)
         Command::Previous => (to("POST", "previous", &[]), "previous track".to_owned()),
         Command::SetVolume(percent) => volume(*percent),
         Command::AdjustVolume(by) => {
-            let now = active()?.volume()?;
+            let now = active()?.device.volume()?;
             volume(adjusted(now, *by))
         }
         Command::Shuffle(on) => {

@@ -15,7 +15,7 @@ pub mod volume;
 use client::{Client, Failure};
 use command::{Command, Given, Request, adjusted, device, request};
 use midimon_plugin::{Context, Error, Host, Level, Metadata, Outcome, Params, Plugin, Trigger, export_plugin};
-use player::{Player, find_device};
+use player::{Device, Player, find_device};
 use serde::Deserialize;
 use session::LoginSettings;
 use std::time::{Duration, Instant};
@@ -61,22 +61,21 @@ struct Running {
 struct Spotify(Option<Running>);
 
 impl Running {
-    fn ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// A device by its name or id, as it is now.
+    fn device(&mut self, wanted: &str) -> Result<Device, Failure> {
+        let devices = self.client.send(&Request::devices())?;
+        let (id, device) = find_device(&devices, wanted).map_err(Failure::NoPlayer)?;
+        self.found = Some((wanted.to_owned(), id, Instant::now()));
+        Ok(device)
     }
 
     /// The id of a device by its name or id; asked for once in a while.
     fn device_id(&mut self, wanted: &str) -> Result<String, Failure> {
-        if let Some((name, id, at)) = &self.found
-            && name == wanted
-            && at.elapsed() < DEVICE_FOR
-        {
-            return Ok(id.clone());
+        let is_known = |(name, _, at): &(String, String, Instant)| name == wanted && at.elapsed() < DEVICE_FOR;
+        if !self.found.as_ref().is_some_and(is_known) {
+            self.device(wanted)?;
         }
-        let devices = self.client.send(&Request::devices())?;
-        let id = find_device(&devices, wanted).map_err(Failure::NoPlayer)?;
-        self.found = Some((wanted.to_owned(), id.clone(), Instant::now()));
-        Ok(id)
+        Ok(self.found.as_ref().map(|(_, id, _)| id.clone()).unwrap_or_default())
     }
 
     /// What plays; `None` where nothing does and no device is active.
@@ -91,16 +90,21 @@ impl Running {
 
     /// Carries a command out; what is said about it.
     fn perform(&mut self, command: &Command, device: Option<&str>) -> Result<String, Failure> {
-        let id = match device.filter(|_| *command != Command::Like) {
-            Some(wanted) => Some(self.device_id(wanted)?),
-            None => None,
-        };
         let command = match command {
-            Command::AdjustVolume(by) => match self.volume.known(device, self.ms()) {
-                Some(known) => Command::SetVolume(adjusted(known, *by)),
-                None => command.clone(),
+            Command::AdjustVolume(by) => match (self.volume.known(device, clock(self.started)), device) {
+                (Some(known), _) => Command::SetVolume(adjusted(known, *by)),
+                // its own volume, whichever one is active
+                (None, Some(wanted)) => {
+                    let was = self.device(wanted)?.volume().map_err(|cannot| Failure::Other(cannot.to_string()))?;
+                    Command::SetVolume(adjusted(was, *by))
+                }
+                (None, None) => command.clone(),
             },
             other => other.clone(),
+        };
+        let id = match device.filter(|_| command != Command::Like) {
+            Some(wanted) => Some(self.device_id(wanted)?),
+            None => None,
         };
         if let Command::SetVolume(percent) = command {
             return self.turn(device, id.as_deref(), percent);
@@ -109,15 +113,17 @@ impl Running {
         let (request, said) =
             request(&command, player.as_ref(), id.as_deref()).map_err(|cannot| Failure::Other(cannot.to_string()))?;
         self.client.send(&request)?;
-        if let (Command::AdjustVolume(by), Some(Ok(was))) = (&command, player.as_ref().map(Player::volume)) {
-            self.volume.done(device, adjusted(was, *by), self.ms());
+        if let (Command::AdjustVolume(by), Some(Ok(was))) =
+            (&command, player.as_ref().map(|player| player.device.volume()))
+        {
+            self.volume.done(device, adjusted(was, *by), clock(self.started));
         }
         Ok(said)
     }
 
     /// Sets the volume now, or soon where it was set just now.
     fn turn(&mut self, device: Option<&str>, id: Option<&str>, percent: u8) -> Result<String, Failure> {
-        match self.volume.turn(device, percent, self.ms()) {
+        match self.volume.turn(device, percent, clock(self.started)) {
             Turn::Now => self.set_volume(device, id, percent),
             Turn::Waits => Ok(format!("volume {percent} % soon")),
             Turn::Later(ms) => {
@@ -136,7 +142,7 @@ impl Running {
         let (request, said) =
             request(&Command::SetVolume(percent), None, id).map_err(|cannot| Failure::Other(cannot.to_string()))?;
         self.client.send(&request)?;
-        self.volume.done(device, percent, self.ms());
+        self.volume.done(device, percent, clock(self.started));
         Ok(said)
     }
 
@@ -158,6 +164,15 @@ impl Running {
         }
     }
 }
+
+/// Milliseconds since then.
+#[cfg(not(test))]
+fn clock(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+use tests::clock;
 
 impl Plugin for Spotify {
     fn describe() -> Metadata {

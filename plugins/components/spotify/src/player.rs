@@ -66,17 +66,6 @@ pub struct Player {
     pub item: Option<Item>,
 }
 
-impl Player {
-    /// The volume in percent.
-    ///
-    /// # Errors
-    /// This device keeps it to itself.
-    pub fn volume(&self) -> Result<u8, Cannot> {
-        let volume = self.device.volume_percent.filter(|_| self.device.supports_volume);
-        volume.map(|volume| volume.min(100)).ok_or_else(|| Cannot::NoVolume(shown(&self.device.name)))
-    }
-}
-
 /// A device, or the one that plays.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Device {
@@ -92,6 +81,17 @@ pub struct Device {
     /// Whether the volume can be set.
     #[serde(default = "yes")]
     pub supports_volume: bool,
+}
+
+impl Device {
+    /// Its volume in percent.
+    ///
+    /// # Errors
+    /// It keeps it to itself.
+    pub fn volume(&self) -> Result<u8, Cannot> {
+        let volume = self.volume_percent.filter(|_| self.supports_volume);
+        volume.map(|volume| volume.min(100)).ok_or_else(|| Cannot::NoVolume(shown(&self.name)))
+    }
 }
 
 /// A track or an episode.
@@ -131,19 +131,19 @@ struct Devices {
     devices: Vec<Device>,
 }
 
-/// The id of the device that is called so, among those of `GET /me/player/devices`: by id,
+/// The device that is called so, with its id, among those of `GET /me/player/devices`: by id,
 /// else by name, whatever its case.
 ///
 /// # Errors
 /// There is none; with the names of those there are.
-pub fn find_device(body: &[u8], wanted: &str) -> Result<String, String> {
+pub fn find_device(body: &[u8], wanted: &str) -> Result<(String, Device), String> {
     let devices = serde_json::from_slice::<Devices>(body);
     let devices = devices.map_err(|_| "Spotify's list of devices cannot be read".to_owned())?.devices;
-    let usable = || devices.iter().filter_map(|device| Some((device.id.as_deref()?, device.name.as_str())));
+    let usable = || devices.iter().filter_map(|device| Some((device.id.as_deref()?, device)));
     let by_id = usable().find(|(id, _)| *id == wanted);
-    let found = by_id.or_else(|| usable().find(|(_, name)| name.to_lowercase() == wanted.to_lowercase()));
-    found.map(|(id, _)| id.to_owned()).ok_or_else(|| {
-        let names: Vec<String> = usable().map(|(_, name)| format!("'{}'", shown(name))).take(16).collect();
+    let found = by_id.or_else(|| usable().find(|(_, device)| device.name.to_lowercase() == wanted.to_lowercase()));
+    found.map(|(id, device)| (id.to_owned(), device.clone())).ok_or_else(|| {
+        let names: Vec<String> = usable().map(|(_, device)| format!("'{}'", shown(&device.name))).take(16).collect();
         let there = if names.is_empty() { "none: open Spotify on it".to_owned() } else { names.join(", ") };
         format!("Spotify sees no device '{}'; it sees {there}", shown(wanted))
     })
@@ -166,9 +166,9 @@ mod tests {
     fn a_device_is_found_by_its_id_or_its_name() {
         let body =
             br#"{"devices":[{"id":"b","name":"A"},{"id":"a","name":"Kitchen \u001b[2J"},{"id":null,"name":"tv"}]}"#;
-        assert_eq!(find_device(body, "a").as_deref(), Ok("a"));
-        assert_eq!(find_device(body, "A").as_deref(), Ok("b"));
-        assert_eq!(find_device(body, "KITCHEN \u{1b}[2j").as_deref(), Ok("a"));
+        for (wanted, id) in [("a", "a"), ("A", "b"), ("KITCHEN \u{1b}[2j", "a")] {
+            assert_eq!(find_device(body, wanted).unwrap().0, id);
+        }
         let error = find_device(body, "TV").unwrap_err();
         assert_eq!(error, "Spotify sees no device 'TV'; it sees 'A', 'Kitchen  [2J'");
         assert!(find_device(br#"{"devices":[]}"#, "x").unwrap_err().ends_with("open Spotify on it"));
@@ -179,10 +179,10 @@ mod tests {
     fn a_player_is_read_with_what_is_missing() {
         let player: Player = serde_json::from_str(r#"{"device":{"id":null,"volume_percent":null}}"#).unwrap();
         assert_eq!((player.is_playing, player.repeat_state, &player.item), (false, Repeat::Off, &None));
-        assert!(player.volume().is_err());
+        assert!(player.device.volume().is_err());
         let fixed = r#"{"device":{"name":"TV","volume_percent":40,"supports_volume":false},"item":null}"#;
         let player: Player = serde_json::from_str(fixed).unwrap();
-        assert_eq!(player.volume(), Err(Cannot::NoVolume("TV".into())));
+        assert_eq!(player.device.volume(), Err(Cannot::NoVolume("TV".into())));
     }
 
     #[test]

@@ -2,8 +2,18 @@ use super::*;
 use midimon_plugin::Refusal;
 use midimon_plugin::test::{Answer, Call, Driver, Request as Asked};
 use spotify_server::{Fault, Server};
+use std::cell::Cell;
 use std::net::TcpStream;
 use std::path::PathBuf;
+
+thread_local! {
+    /// The plugin's time, in milliseconds: it goes on only when a test says so.
+    static NOW: Cell<u64> = const { Cell::new(0) };
+}
+
+pub(super) fn clock(_: Instant) -> u64 {
+    NOW.get()
+}
 
 /// A directory of its own, gone when dropped.
 struct Place(PathBuf);
@@ -91,11 +101,52 @@ fn a_fader_sends_a_few_volumes_and_the_last_one() {
     assert_eq!(server.asked(), ["PUT /v1/me/player/volume?volume_percent=100"]);
     let timers = plugin.requests().into_iter().filter(|request| matches!(request, Asked::After { .. })).count();
     assert_eq!(timers, 1);
+    NOW.set(300);
     plugin.call(&Call::new(SETTLE).trigger(Trigger::Timer)).unwrap();
     assert_eq!((server.asked().len(), server.state().devices[0].volume), (2, 50));
-    // steps after it need no question
+    // steps after it need no question, for a while
+    NOW.set(3_299);
     assert!(call(&mut plugin, "adjust_volume", r#"{"by":5}"#).unwrap().starts_with("volume 55 %"));
+    assert_eq!(server.asked().len(), 3);
+    NOW.set(6_299);
+    server.change(|state| state.devices[0].volume = 10);
+    assert_eq!(call(&mut plugin, "adjust_volume", r#"{"by":5}"#).unwrap(), "volume 15 %");
     assert!(plugin.call(&Call::new(SETTLE).trigger(Trigger::Manual)).is_err(), "the timer's alone");
+}
+
+#[test]
+fn a_device_that_is_named_is_turned_from_its_own_volume() {
+    for (name, active) in [("named-active", Some(0)), ("named-alone", None)] {
+        let (server, place) = (Server::start().unwrap(), Place::new(name));
+        let mut plugin = start(&server, &place, "");
+        server.change(|state| state.active = active);
+        let said = call(&mut plugin, "adjust_volume", r#"{"by":5,"device":"Küche"}"#).unwrap();
+        let volumes = |server: &Server| (server.state().devices[0].volume, server.state().devices[1].volume);
+        assert_eq!((said.as_str(), volumes(&server)), ("volume 75 %", (40, 75)));
+        assert_eq!(server.asked().len(), 2, "{:?}", server.asked());
+        NOW.set(NOW.get() + 10_000);
+        server.change(|state| state.devices[1].supports_volume = false);
+        let fixed = call(&mut plugin, "adjust_volume", r#"{"by":5,"device":"Küche"}"#).unwrap_err();
+        assert!(fixed.contains("Küche can only be changed on the device itself"), "{fixed}");
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_told_once_and_as_what_it_is() {
+    let server = Server::start().unwrap();
+    let mut plugin = Driver::<Spotify>::start(&settings(&server, "")).unwrap();
+    connecting(&mut plugin);
+    for _ in 0..2 {
+        server.change_account(|account| account.access = "another".into());
+        call(&mut plugin, "next_track", "{}").unwrap();
+    }
+    let warned = |plugin: &Driver<Spotify>, part: &str| {
+        plugin.logged().iter().filter(|(level, words)| *level == Level::Warn && words.contains(part)).count()
+    };
+    assert_eq!((warned(&plugin, "renewed login"), warned(&plugin, "")), (1, 1), "{:?}", plugin.logged());
+    server.fail(Fault::limit(600));
+    call(&mut plugin, "play", "{}").unwrap_err();
+    assert_eq!((warned(&plugin, "forgotten at a restart"), warned(&plugin, "")), (1, 2), "{:?}", plugin.logged());
 }
 
 #[test]
