@@ -17,8 +17,8 @@ pub struct Page {
 pub struct Block {
     /// The line it begins in, from 1.
     pub line: usize,
-    /// The word behind the fence; empty for an indented block.
-    pub language: String,
+    /// The word behind the fence, which may be empty; `None` for an indented block.
+    pub language: Option<String>,
     /// What is in it.
     pub text: String,
 }
@@ -76,27 +76,27 @@ impl Page {
     #[must_use]
     pub fn split(&self) -> (Vec<Block>, String) {
         let mut blocks: Vec<Block> = Vec::new();
-        let (mut fence, mut rest, mut after_blank): (Option<String>, String, bool) = (None, String::new(), true);
-        let mut is_indented = false;
+        let (mut rest, mut after_blank) = (String::new(), true);
+        let (mut is_fenced, mut is_indented) = (false, false);
         for (index, line) in self.text.lines().enumerate() {
-            let kept = match (&fence, line.trim_start().strip_prefix("```")) {
-                (None, Some(language)) => {
-                    fence = Some("```".to_owned());
-                    let language = language.split(',').next().unwrap_or_default().to_owned();
+            let kept = match (is_fenced, line.trim_start().strip_prefix("```")) {
+                (false, Some(language)) => {
+                    is_fenced = true;
+                    let language = language.split(',').next().map(str::to_owned);
                     blocks.push(Block { line: index + 1, language, text: String::new() });
                     ""
                 }
-                (Some(end), _) => {
-                    if line.trim() == end {
-                        fence = None;
+                (true, _) => {
+                    if line.trim() == "```" {
+                        is_fenced = false;
                     } else if let Some(block) = blocks.last_mut() {
                         block.text += &format!("{line}\n");
                     }
                     ""
                 }
-                (None, None) if line.starts_with("    ") && (after_blank || is_indented) => {
+                (false, None) if line.starts_with("    ") && (after_blank || is_indented) => {
                     if !is_indented {
-                        blocks.push(Block { line: index + 1, language: String::new(), text: String::new() });
+                        blocks.push(Block { line: index + 1, language: None, text: String::new() });
                     }
                     is_indented = true;
                     if let Some(block) = blocks.last_mut() {
@@ -104,7 +104,7 @@ impl Page {
                     }
                     ""
                 }
-                (None, None) => {
+                (false, None) => {
                     is_indented = is_indented && line.trim().is_empty();
                     line
                 }

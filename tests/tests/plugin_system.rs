@@ -39,6 +39,8 @@ const ALL: [&str; 23] = [
 ];
 /// How long it takes until as many programs as at once can be run again: 10, five a second.
 const REFILL: Duration = Duration::from_secs(2);
+/// Taps that too many programs may be the answer to: the second has room, unless the machine is slow.
+const TAPS: u32 = 10;
 /// What is in the clipboard.
 const CLIPPED: &str = "from the clipboard";
 
@@ -86,7 +88,7 @@ impl Desk {
     /// Taps a pad; what the plugin answers. Where it says that too many programs were run, it is tapped again when
     /// there is room for some.
     fn tap(&mut self, note: u8) -> Answer {
-        loop {
+        for _ in 0..TAPS {
             self.daemon.send(&midi::tap(note));
             let answer = self.watch.answer("system");
             if !(answer.failed && answer.outcome.contains("too many programs")) {
@@ -94,6 +96,7 @@ impl Desk {
             }
             std::thread::sleep(REFILL);
         }
+        panic!("note {note}: {TAPS} times too many programs\n{}", self.daemon.log_text());
     }
 
     fn record(&self) -> String {

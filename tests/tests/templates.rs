@@ -94,7 +94,11 @@ fn c_native_from_nothing_to_an_effect() {
 
 /// The guide's block in this language that has this in it.
 fn block(page: &Page, language: &str, part: &str) -> String {
-    let mut blocks = page.split().0.into_iter().filter(|block| block.language == language && block.text.contains(part));
+    let mut blocks = page
+        .split()
+        .0
+        .into_iter()
+        .filter(|block| block.language.as_deref() == Some(language) && block.text.contains(part));
     let block = blocks.next().unwrap_or_else(|| panic!("{} has no {language} with '{part}'", page.name));
     assert!(blocks.next().is_none(), "{} has more than one {language} with '{part}'", page.name);
     block.text
