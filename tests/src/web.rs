@@ -143,6 +143,15 @@ impl Server {
         Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Some(tls), Arc::new(serve))
     }
 
+    /// Reads a request and says nothing, until the other side closes.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::start(|stream, _| {
+            let _ = stream.read(&mut [0])?;
+            Err(io::ErrorKind::UnexpectedEof.into())
+        })
+    }
+
     /// On this address.
     ///
     /// # Panics
