@@ -28,6 +28,8 @@ const LONG: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Local {
     server: Mutex<Option<std::net::SocketAddr>>,
+    /// Until the other end is dropped, one who asks for `late.test` waits.
+    late: Mutex<Option<Receiver<()>>>,
     connections: AtomicUsize,
 }
 
@@ -36,6 +38,11 @@ impl Broker for Local {
         let refuse = |kind, message: &str| Err(HostRefusal { kind, message: message.into() });
         match target {
             "granted.test:80" => {}
+            "late.test:80" => {
+                let late = self.late.lock().unwrap().take().unwrap();
+                let _ = late.recv();
+                return refuse(RefusalKind::Failed, "too late for anybody");
+            }
             "slow.test:80" => return refuse(RefusalKind::TimedOut, "too slow"),
             "nobody.test:80" => return refuse(RefusalKind::Failed, "nobody there"),
             _ => return refuse(RefusalKind::NotGranted, "not granted"),
@@ -294,6 +301,14 @@ fn each_of_the_three_timeouts_cuts_what_it_is_for() {
         })
     };
     let short = Some(Duration::from_millis(50));
+    let connect = RequestOptions { connect_timeout: short, ..RequestOptions::default() };
+    let (bed, started) = (silent(""), Instant::now());
+    let (answering, late) = channel();
+    *bed.broker.late.lock().unwrap() = Some(late);
+    let error = bed.send(get("http://late.test/"), connect, LONG).unwrap_err();
+    assert!(matches!(error, Error::ConnectionTimeout), "{error}");
+    assert!(started.elapsed() < LONG / 2, "{:?}", started.elapsed());
+    drop(answering);
     let first = RequestOptions { first_byte_timeout: short, ..RequestOptions::default() };
     let error = silent("").send(get(ADDRESS), first, LONG).unwrap_err();
     assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
