@@ -7,7 +7,8 @@
 //! of ([`midi`], [`id`], [`capability`], [`limits`]); how a worker is started
 //! ([`spawn`]), what its sandbox achieved ([`sandbox`], [`landlock`]), what it can ask for
 //! ([`host`]) and how it says why it ended ([`exit`]); the C interface of
-//! native plugins ([`abi`]); and what text can be shown ([`text`]).
+//! native plugins ([`abi`]); how many of something there are at once ([`places`]);
+//! and what text can be shown ([`text`]).
 #![forbid(unsafe_code)]
 
 pub mod abi;
@@ -21,6 +22,7 @@ pub mod landlock;
 pub mod limits;
 pub mod midi;
 pub mod pipe;
+pub mod places;
 pub mod protocol;
 pub mod sandbox;
 pub mod spawn;

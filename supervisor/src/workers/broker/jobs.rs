@@ -3,8 +3,8 @@
 use super::refusal;
 use midimon_shared::PluginId;
 use midimon_shared::host::{HostRefusal, RefusalKind};
+use midimon_shared::places::{Place, Places};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,36 +75,6 @@ impl Drop for Jobs {
     fn drop(&mut self) {
         let count = self.programs.count.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.programs.fewer.wait_timeout_while(count, PROGRAMS_END, |count| *count > 0);
-    }
-}
-
-/// So many, and no more.
-#[derive(Clone, Debug)]
-pub struct Places {
-    taken: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// One of them, given back when dropped.
-#[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
-
-impl Places {
-    pub fn new(most: usize) -> Self {
-        Self { taken: Arc::default(), most }
-    }
-
-    /// `None` when all are taken.
-    pub fn take(&self) -> Option<Place> {
-        let more = |taken| (taken < self.most).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Place(self.taken.clone()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -221,7 +221,7 @@ fn interest(tls: &ClientConnection) -> PollFlags {
 /// When a function has to return.
 struct End {
     at: Instant,
-    /// Whether it is the guest's own limit, or its call's end.
+    /// Whether it is its call's end, not the guest's own limit.
     of_call: bool,
 }
 

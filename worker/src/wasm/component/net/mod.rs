@@ -3,14 +3,14 @@
 //! A worker can make no socket. Whom a guest speaks to is asked of the supervisor each time, which looks at the
 //! grants, resolves the name, checks where it leads, connects, and hands the connection over. What is said on it (TLS
 //! and HTTP) is the worker's own business, inside its sandbox, so that no parser of strangers' bytes runs elsewhere.
-//! Datagrams go through the supervisor, which holds their sockets. Nothing here exists before a guest's first request: no thread, no descriptor, no list of certificates.
+//! Datagrams go through the supervisor, which holds their sockets. Nothing here exists before a guest's first request:
+//! no thread, no descriptor, no list of certificates.
 
 mod broker;
 mod connection;
 mod datagram;
 mod guest;
 mod http;
-mod places;
 mod reactor;
 mod socket;
 mod target;
@@ -21,7 +21,7 @@ pub use http::{HttpHooks, context as http_context, link_names as link_http_names
 
 use broker::Broker;
 use http::pool::Pool;
-use places::Places;
+use midimon_shared::places::{self, Places};
 use reactor::Reactor;
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use super::super::target::Target;
 use super::super::{Net, places::Place};
 use super::body::{Counted, Held, Patience, Read};
 use super::dial::dial;
@@ -101,7 +102,7 @@ impl Exchange {
     }
 
     /// A connection that was kept and can be used.
-    async fn kept(&self, target: &super::super::target::Target) -> Option<Lease> {
+    async fn kept(&self, target: &Target) -> Option<Lease> {
         loop {
             let mut lease = self.net.pool.take(target)?;
             if let Ok(Ok(())) = timeout_at(self.end(Some(FINISHING)).into(), lease.sender.ready()).await {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A number of places.
-#[derive(Debug)]
+/// A number of places; a clone shares them.
+#[derive(Clone, Debug)]
 pub struct Places {
     taken: Arc<AtomicUsize>,
     most: usize,
@@ -16,11 +16,13 @@ pub struct Place(Arc<AtomicUsize>);
 
 impl Places {
     /// All free.
+    #[must_use]
     pub fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
     }
 
     /// `None` when all are taken.
+    #[must_use]
     pub fn take(&self) -> Option<Place> {
         let more = |taken| (taken < self.most).then_some(taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
