@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+/// For `[plugins.ID]`: a call waits however long a busy computer takes to start the plugin.
+pub const PATIENT: &str = "max_age_ms = 60000";
+
 /// A configuration for a [`Bed`](crate::Bed), which adds `schema` and the plugin directory.
 #[derive(Clone, Debug, Default)]
 pub struct Config {

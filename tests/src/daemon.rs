@@ -170,6 +170,16 @@ impl Daemon {
         self.wait_worker(id, "ready", |worker| worker.state == WorkerState::Ready)
     }
 
+    /// Waits until a worker takes calls in another process than it had `before`: what restarts it
+    /// waits for the end of the old one alone.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn wait_restarted(&self, before: &WorkerStatus) -> WorkerStatus {
+        let is_another = |worker: &WorkerStatus| worker.pid != before.pid && worker.state == WorkerState::Ready;
+        self.wait_worker(before.id.as_str(), "restarted", is_another)
+    }
+
     /// Plays a note mapped to a plugin and waits for the plugin's answer; how long that took.
     ///
     /// # Panics

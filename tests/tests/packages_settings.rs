@@ -1,6 +1,7 @@
 //! What the user sets for an installed plugin reaches it, typed; what is secret
 //! reaches nobody else.
 
+use midimon_tests::config::PATIENT;
 use midimon_tests::{Bed, Config, Daemon, Publisher, Terminal, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -48,7 +49,7 @@ description = "from its web page"
 /// The plugin installed, with a daemon that logs all it can.
 fn bed() -> (Bed, Daemon) {
     let (bed, publisher) = (Bed::new(), Publisher::new());
-    bed.configure(&Config::new());
+    bed.configure(&Config::new().plugin(ID, PATIENT));
     publisher.install(&bed, &publisher.package(ID, "0.1.0", SETTINGS), &[]);
     let daemon = start(&bed);
     (bed, daemon)
@@ -180,11 +181,9 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
     assert_eq!(given(&bed), json!({ "port": 4455, "token": "one" }));
 
     for (name, value) in [("port", "-7"), ("rate", "0.25"), ("loud", "true"), ("address", "h \"ö\" : 1")] {
-        let before = daemon.worker(ID).pid;
+        let before = daemon.worker(ID);
         set(&bed, name, value);
-        let worker = daemon.wait_worker(ID, "it has another process", |worker| worker.pid != before);
-        assert!(worker.pid.is_some() || worker.reason.is_none(), "{worker:?}");
-        daemon.wait_ready(ID);
+        daemon.wait_restarted(&before);
     }
     let all = json!({ "port": -7, "rate": 0.25, "loud": true, "address": "h \"ö\" : 1", "token": "one" });
     assert_eq!(given(&bed), all);
@@ -207,9 +206,11 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
     assert_eq!((given(&bed), daemon.worker(ID).pid), (all, pid));
 
     // forgotten, it is the default again
-    bed.works(&["plugin", "config", "unset", ID, "port"]);
-    bed.works(&["plugin", "config", "unset", ID, "address"]);
-    daemon.wait_ready(ID);
+    for name in ["port", "address"] {
+        let before = daemon.worker(ID);
+        bed.works(&["plugin", "config", "unset", ID, name]);
+        daemon.wait_restarted(&before);
+    }
     assert_eq!(given(&bed), json!({ "port": 4455, "rate": 0.25, "loud": true, "token": "one" }));
     // and a later daemon hands over the same
     daemon.stop();
@@ -254,14 +255,13 @@ fn a_secret_is_known_to_its_file_and_its_plugin_and_shown_nowhere_else() {
 
     // crashed and started again by the daemon
     kill(Pid::from_raw(worker.pid.expect("a process")), Signal::SIGSEGV).expect("a worker");
-    daemon.wait_worker(ID, "another process", |now| now.pid != worker.pid && now.pid.is_some());
-    daemon.wait_ready(ID);
+    let worker = daemon.wait_restarted(&worker);
     assert_eq!(given(&bed)["token"], json!(TYPED));
     is_nowhere_but(&bed, &daemon, TYPED, ours);
 
     // another one: nothing is left of the first
     pipe(&bed, PIPED);
-    daemon.wait_ready(ID);
+    daemon.wait_restarted(&worker);
     assert_eq!(given(&bed)["token"], json!(PIPED));
     is_nowhere_but(&bed, &daemon, PIPED, ours);
     is_nowhere_but(&bed, &daemon, TYPED, &[]);

@@ -1,7 +1,7 @@
 //! A manifest's `ask` of a plugin under development: the exact grant in the configuration is the answer.
 
-use midimon::workers::status::WorkerState;
 use midimon_tests::binaries::Binaries;
+use midimon_tests::config::PATIENT;
 use midimon_tests::{Bed, Config, Daemon, Watch, eventually, midi};
 use std::fs;
 use std::process::Stdio;
@@ -20,7 +20,8 @@ fn bed(required: &str) -> Bed {
 }
 
 fn configure(bed: &Bed, grants: &[&str]) {
-    bed.configure(&Config::new().plugin("mixer", &format!("grants = {grants:?}")).note(1, "mixer", "x"));
+    let settings = format!("grants = {grants:?}\n{PATIENT}");
+    bed.configure(&Config::new().plugin("mixer", &settings).note(1, "mixer", "x"));
 }
 
 fn given(daemon: &mut Daemon, watch: &Watch) -> serde_json::Value {
@@ -45,8 +46,7 @@ fn the_exact_grant_is_the_answer_and_the_plugin_learns_the_target() {
     // another answer is told by a restart, none by a line to add
     configure(&bed, &["network:192.168.1.7:9000"]);
     bed.works(&["reload"]);
-    let restarted =
-        daemon.wait_worker("mixer", "restarted", |other| other.pid != worker.pid && other.state == WorkerState::Ready);
+    let restarted = daemon.wait_restarted(&worker);
     assert_eq!(restarted.grants, ["network:192.168.1.7:9000"]);
     assert_eq!(given(&mut daemon, &watch), serde_json::json!({"address": "192.168.1.7:9000"}));
     let status = daemon.wait_status("what is not answered", |status| !status.problems.is_empty());

@@ -2,6 +2,7 @@
 //! a test that plays the browser.
 
 use midimon_tests::accounts::{ACCESS, Accounts, CLIENT, Manner, REFRESH, get, sent_back};
+use midimon_tests::config::PATIENT;
 use midimon_tests::web::{Authority, Server, Stream};
 use midimon_tests::{Bed, Config, Publisher, eventually};
 use rustls::ServerConfig;
@@ -55,7 +56,7 @@ fn bed(accounts: &Accounts) -> Bed {
     let manifest = bed.install(ID).join("plugin.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text + &login_at(&format!("http://{}", accounts.address()))).unwrap();
-    bed.configure(&Config::new());
+    bed.configure(&Config::new().plugin(ID, PATIENT));
     bed
 }
 
@@ -132,7 +133,7 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
     let accounts = Accounts::start(Manner::Grants);
     let bed = with_client(&accounts);
     let daemon = bed.start();
-    daemon.wait_ready(ID);
+    let before = daemon.wait_ready(ID);
     assert_eq!(given(&bed), json!({ "client_id": CLIENT }));
 
     let login = Login::start(&bed, &[]);
@@ -142,6 +143,7 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(accounts.seen(), ["GET /authorize", "POST /api/token"]);
 
+    let worker = daemon.wait_restarted(&before);
     let settings = given(&bed);
     assert_eq!((&settings["access_token"], &settings["refresh_token"]), (&json!(ACCESS), &json!(REFRESH)));
     assert!(settings["expires_at"].as_i64().unwrap() > 1_700_000_000, "{settings}");
@@ -158,6 +160,7 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
 
     let words = bed.works(&["plugin", "login", ID, "--logout"]);
     assert!(words.contains("are forgotten") && words.contains(&accounts.address().to_string()), "{words}");
+    daemon.wait_restarted(&worker);
     assert_eq!(given(&bed), json!({ "client_id": CLIENT }));
     assert!(!logged_in(&bed) && !fs::read_to_string(&file).unwrap().contains(REFRESH));
     eventually("the logout is in the audit log", || match audited(&bed) {
@@ -392,24 +395,26 @@ fn after_the_login_the_plugin_speaks_to_its_service_with_the_token() {
     let here = text.replace("https://accounts.spotify.com", &format!("http://{}", accounts.address()));
     fs::write(&manifest, here.replace("api.spotify.com:443", &api.target())).unwrap();
     let network = format!("network:{}", api.target());
-    bed.configure(&Config::new().plugin("spotify", &format!("grants = [\"filesystem\", \"{network}\"]")));
+    bed.configure(&Config::new().plugin("spotify", &format!("grants = [\"filesystem\", \"{network}\"]\n{PATIENT}")));
     bed.works(&["plugin", "config", "set", "spotify", "client_id", CLIENT]);
     bed.works(&["plugin", "config", "set", "spotify", "api_url", &format!("http://{}/v1", api.target())]);
     let daemon = bed.start();
-    daemon.wait_ready("spotify");
-    let before = bed.refused(&["plugin", "call", "spotify", "play"]);
-    assert!(before.contains("`midimon plugin login spotify`") && api.heads().is_empty(), "{before}");
+    let before = daemon.wait_ready("spotify");
+    let refused = bed.refused(&["plugin", "call", "spotify", "play"]);
+    assert!(refused.contains("`midimon plugin login spotify`") && api.heads().is_empty(), "{refused}");
 
     let login = Login::of(bed.command(&["plugin", "login", "spotify", "--no-browser"]));
     let _ = get(&sent_back(&login.address));
     let output = login.ends();
     assert!(output.status.success(), "{output:?}");
+    let worker = daemon.wait_restarted(&before);
     assert_eq!(bed.works(&["plugin", "call", "spotify", "play"]).trim(), "plays");
     let head = &api.heads()[0];
     assert!(head.starts_with("PUT /v1/me/player/play HTTP/1.1"), "{head}");
     assert!(head.to_ascii_lowercase().contains(&format!("authorization: bearer {}", ACCESS.to_lowercase())), "{head}");
 
     bed.works(&["plugin", "login", "spotify", "--logout"]);
+    daemon.wait_restarted(&worker);
     let after = bed.refused(&["plugin", "call", "spotify", "play"]);
     assert!(after.contains("nobody is logged in") && api.heads().len() == 1, "{after}");
     daemon.stop();
