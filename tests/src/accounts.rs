@@ -102,7 +102,7 @@ impl Accounts {
 
     /// RFC 6749, 4.1.1 and 4.1.2.
     fn authorize(&self, query: &str) -> String {
-        let pairs: HashMap<String, String> = pairs(query).unwrap_or_default().into_iter().collect();
+        let pairs = values(query);
         let value = |name: &str| pairs.get(name).map(String::as_str).unwrap_or_default();
         let redirect = value("redirect_uri");
         let is_right = value("client_id") == CLIENT
@@ -127,7 +127,7 @@ impl Accounts {
 
     /// RFC 6749, 4.1.3; RFC 7636, 4.6.
     fn token(&self, body: &str) -> String {
-        let pairs: HashMap<String, String> = pairs(body).unwrap_or_default().into_iter().collect();
+        let pairs = values(body);
         let value = |name: &str| pairs.get(name).map(String::as_str).unwrap_or_default();
         let mut state = self.state();
         // a code holds once
@@ -152,6 +152,10 @@ impl Accounts {
         );
         response("200 OK", "", &body)
     }
+}
+
+fn values(query: &str) -> HashMap<String, String> {
+    pairs(query).unwrap_or_default().into_iter().map(|(name, value)| (name, value.to_string())).collect()
 }
 
 fn response(status: &str, headers: &str, body: &str) -> String {

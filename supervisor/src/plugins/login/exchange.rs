@@ -6,7 +6,7 @@ use super::url::WebUrl;
 use crate::workers::broker::endpoint::Host;
 use crate::workers::broker::{connect, jobs::Resolvers, roots};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -20,18 +20,34 @@ const PART: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum ExchangeError {
-    #[error("{host} cannot be reached: {why}")]
+    #[error("{host} cannot be reached: {why}; once it can be, log in again")]
     Connect { host: String, why: String },
-    #[error("{host} does not prove that it is: {source}")]
+    #[error("{host} does not prove that it is: {why}; {}", remedy(why))]
+    Unproven { host: String, why: CertificateError },
+    #[error("{host} speaks no TLS that is understood: {source}; a proxy may be in its place: try another network")]
     Tls { host: String, source: rustls::Error },
-    #[error("{host} is no name that a certificate could have")]
+    #[error("{host} is no name that a certificate could have: tell the plugin's author, whose `token_url` it is in")]
     Name { host: String, source: InvalidDnsNameError },
-    #[error("{host} did not answer in time")]
+    #[error("{host} did not answer in time: log in again")]
     TimedOut { host: String },
-    #[error("{host} cannot be spoken to: {source}")]
+    #[error("{host} cannot be spoken to: {source}; log in again")]
     Io { host: String, source: io::Error },
-    #[error("what {host} answers is not used: {fault}")]
+    #[error("what {host} answers is not used: {fault}; log in again, and tell the plugin's author if it stays so")]
     Response { host: String, fault: Fault },
+}
+
+/// What to do about a certificate. Nothing was sent.
+const fn remedy(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::UnknownIssuer => {
+            "install the certificates of your system (ca-certificates), or add to them those of your proxy"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => "look whether this computer's clock is right",
+        _ => "somebody else may be in its place: try another network",
+    }
 }
 
 /// Sends a form by POST and returns the response, within this time all in all.
@@ -60,14 +76,19 @@ pub fn post(url: &WebUrl, form: &str, limit: Duration) -> Result<Response, Excha
 }
 
 fn request(url: &WebUrl, form: &str) -> Zeroizing<String> {
-    Zeroizing::new(format!(
+    let head = format!(
         "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: midimon/{}\r\nAccept: application/json\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         url.target(),
         url.authority(),
         env!("CARGO_PKG_VERSION"),
         form.len()
-    ))
+    );
+    // with room for all: growing would leave a copy behind
+    let mut request = Zeroizing::new(String::with_capacity(head.len() + form.len()));
+    request.push_str(&head);
+    request.push_str(form);
+    request
 }
 
 fn tls(url: &WebUrl, host: &str) -> Result<ClientConnection, ExchangeError> {
@@ -107,6 +128,7 @@ impl Failure {
             Self::Io(error) => error,
         };
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(why)) => ExchangeError::Unproven { host, why: why.clone() },
             Some(source) => ExchangeError::Tls { host, source: source.clone() },
             // a socket whose time is over would block
             None if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
@@ -120,7 +142,7 @@ impl Failure {
 fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Result<Response, Failure> {
     stream.write_all(request)?;
     stream.flush()?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(response::MAX_ALL));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(response::MAX_ALL + PART));
     let mut part = Zeroizing::new([0; PART]);
     loop {
         let count = match stream.read(&mut part[..]) {
@@ -223,15 +245,62 @@ mod tests {
         assert!(matches!(error, ExchangeError::TimedOut { .. }), "{error}");
     }
 
+    /// What a server hears that answers without having understood a word.
+    fn heard_over_tls(answer: &'static [u8]) -> (ExchangeError, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/api/token", listener.local_addr().unwrap()).parse().unwrap();
+        let server = spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.set_read_timeout(Some(LONG)).unwrap();
+            let mut heard = vec![0; 16];
+            socket.read_exact(&mut heard).unwrap();
+            socket.write_all(answer).unwrap();
+            socket.shutdown(std::net::Shutdown::Write).unwrap();
+            // to its end, or a reset could come before the answer
+            let _ = socket.read_to_end(&mut heard);
+            heard
+        });
+        let error = post(&url, "code=s3cret", LONG).unwrap_err();
+        assert!(error.to_string().contains(&url.authority()), "{error}");
+        (error, server.join().unwrap())
+    }
+
     #[test]
-    fn without_tls_there_or_without_anybody_there_the_host_is_named() {
-        let (url, plain) = server(vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()]);
-        let secure = WebUrl { secure: true, ..url.clone() };
-        assert!(post(&url, "a=b", LONG).is_ok());
-        plain.join().unwrap();
-        // the port is free again
-        let error = post(&secure, "a=b", LONG).unwrap_err();
+    fn who_speaks_no_tls_where_it_should_be_hears_nothing_of_the_form() {
+        let (error, heard) = heard_over_tls(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        assert!(matches!(error, ExchangeError::Tls { .. }), "{error}");
+        // RFC 8446, 5.1: a handshake's record
+        assert_eq!(heard[0], 22);
+        assert!(!heard.windows(6).any(|window| window == b"s3cret"));
+        let (error, _) = heard_over_tls(b"");
+        assert!(
+            matches!(error, ExchangeError::Response { fault: Fault::Cut, .. } | ExchangeError::Io { .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn where_nobody_is_the_host_is_named() {
+        // a connection's own end: nobody listens at its port, and nobody else gets it
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let port = connection.local_addr().unwrap().port();
+        let error = post(&format!("https://127.0.0.1:{port}/").parse().unwrap(), "a=b", LONG).unwrap_err();
         assert!(matches!(&error, ExchangeError::Connect { .. }), "{error}");
-        assert!(error.to_string().contains(&url.endpoint.to_string()), "{error}");
+        assert!(error.to_string().contains(&format!("127.0.0.1:{port} cannot be reached")), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
+        for (source, part) in [
+            (CertificateError::UnknownIssuer, "ca-certificates"),
+            (CertificateError::Expired, "clock"),
+            (CertificateError::NotValidForName, "another network"),
+        ] {
+            let inner = rustls::Error::InvalidCertificate(source);
+            let error = Failure::Io(io::Error::new(ErrorKind::InvalidData, inner)).at("example.org".to_owned());
+            assert!(matches!(error, ExchangeError::Unproven { .. }), "{error}");
+            assert!(error.to_string().starts_with("example.org does not prove") && error.to_string().contains(part));
+        }
     }
 }

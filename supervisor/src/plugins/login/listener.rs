@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 const MAX_CONNECTIONS: usize = 8;
 /// How long one may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Read at once, in bytes.
+const PART: usize = 4096;
 /// Longest line that is read of what is pasted, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
@@ -64,7 +66,8 @@ pub struct Listener {
 /// Somebody who connected.
 struct Visitor {
     stream: TcpStream,
-    said: Vec<u8>,
+    /// The code comes in it: it is wiped, and has room for all, since growing would leave a copy.
+    said: Zeroizing<Vec<u8>>,
     until: Instant,
 }
 
@@ -102,7 +105,7 @@ impl Listener {
     ) -> Result<Zeroizing<String>, WaitError> {
         let deadline = Instant::now() + limit;
         let mut visitors: Vec<Visitor> = Vec::new();
-        let mut pasted = pasted.map(|from| Pasted { from, line: Vec::new(), skips: false });
+        let mut pasted = pasted.map(|from| Pasted { from, line: room(MAX_LINE), skips: false });
         loop {
             let now = Instant::now();
             if now >= deadline {
@@ -144,7 +147,7 @@ impl Listener {
                 }
             }
             if ready.listener {
-                self.accept(&mut visitors);
+                self.accept(&mut visitors)?;
             }
         }
     }
@@ -170,18 +173,39 @@ impl Listener {
         })
     }
 
-    fn accept(&self, visitors: &mut Vec<Visitor>) {
-        // one that has hung up again, or no descriptor: whoever waits comes with the next poll
-        let Ok((stream, _)) = self.socket.accept() else { return };
+    fn accept(&self, visitors: &mut Vec<Visitor>) -> io::Result<()> {
+        let stream = match self.socket.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => return not_accepted(error, visitors),
+        };
         if stream.set_nonblocking(true).is_err() {
-            return;
+            return Ok(());
         }
         if visitors.len() == MAX_CONNECTIONS {
-            let oldest = (0..visitors.len()).min_by_key(|index| visitors[*index].until);
-            oldest.map(|index| visitors.swap_remove(index));
+            drop_oldest(visitors);
         }
-        visitors.push(Visitor { stream, said: Vec::new(), until: Instant::now() + PATIENCE });
+        visitors.push(Visitor { stream, said: room(request::MAX_HEAD), until: Instant::now() + PATIENCE });
+        Ok(())
     }
+}
+
+/// Somebody has hung up again; or there is nothing to take a connection with, and whoever waits goes
+/// on waiting: then the oldest makes room, and without one there is an end.
+fn not_accepted(error: io::Error, visitors: &mut Vec<Visitor>) -> io::Result<()> {
+    let no_room = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    let is_no_room = error.raw_os_error().is_some_and(|code| no_room.contains(&Errno::from_raw(code)));
+    if is_no_room && !drop_oldest(visitors) { Err(error) } else { Ok(()) }
+}
+
+/// False where there is nobody.
+fn drop_oldest(visitors: &mut Vec<Visitor>) -> bool {
+    let oldest = (0..visitors.len()).min_by_key(|index| visitors[*index].until);
+    oldest.map(|index| visitors.swap_remove(index)).is_some()
+}
+
+/// For so many bytes and one part more.
+fn room(most: usize) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(most + PART + 1))
 }
 
 /// What there is to do.
@@ -207,8 +231,8 @@ enum Heard {
 impl Visitor {
     /// Reads what it says; `None` while it is not done.
     fn hear(&mut self, flow: &Flow, port: u16) -> Option<Heard> {
-        let mut part = [0; 4096];
-        match self.stream.read(&mut part) {
+        let mut part = Zeroizing::new([0; PART]);
+        match self.stream.read(&mut part[..]) {
             Ok(0) => return Some(Heard::Done),
             Ok(count) => self.said.extend_from_slice(&part[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return None,
@@ -239,7 +263,7 @@ impl Visitor {
 /// What somebody pastes, line by line.
 struct Pasted<'f> {
     from: BorrowedFd<'f>,
-    line: Vec<u8>,
+    line: Zeroizing<Vec<u8>>,
     /// The line is too long: the rest of it does not count either.
     skips: bool,
 }
@@ -247,8 +271,8 @@ struct Pasted<'f> {
 impl Pasted<'_> {
     /// Reads what is there; false at the end, which ends the last line too.
     fn fill(&mut self) -> bool {
-        let mut part = [0; 4096];
-        match read(self.from, &mut part) {
+        let mut part = Zeroizing::new([0; PART]);
+        match read(self.from, &mut part[..]) {
             Ok(0) => {
                 self.line.push(b'\n');
                 false
@@ -264,7 +288,7 @@ impl Pasted<'_> {
     /// What the next whole line says; empty ones say nothing.
     fn next(&mut self, flow: &Flow) -> Option<Answer> {
         while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.line.drain(..=end).collect();
+            let line: Zeroizing<Vec<u8>> = Zeroizing::new(self.line.drain(..=end).collect());
             if std::mem::take(&mut self.skips) {
                 return Some(Answer::Elsewhere);
             }

@@ -114,6 +114,26 @@ fn garbage_silence_and_a_crowd_keep_nobody_waiting() {
 }
 
 #[test]
+fn without_a_descriptor_the_oldest_makes_room_and_nobody_spins() {
+    let login = waiting(None, LONG);
+    let mut visitors: Vec<Visitor> = Vec::new();
+    for seconds in [2, 1, 3] {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        visitors.push(Visitor { stream: login.connect(), said: room(0), until });
+    }
+    let latest = visitors.iter().map(|visitor| visitor.until).max();
+    let fails = |errno: Errno, visitors: &mut Vec<Visitor>| not_accepted(errno.into(), visitors);
+    fails(Errno::ECONNABORTED, &mut visitors).unwrap();
+    assert_eq!(visitors.len(), 3, "that one was gone already");
+    fails(Errno::EMFILE, &mut visitors).unwrap();
+    fails(Errno::ENFILE, &mut visitors).unwrap();
+    assert_eq!((visitors.len(), visitors.first().map(|visitor| visitor.until)), (1, latest));
+    fails(Errno::EMFILE, &mut visitors).unwrap();
+    assert_eq!(fails(Errno::EMFILE, &mut visitors).unwrap_err().raw_os_error(), Some(Errno::EMFILE as i32));
+    fails(Errno::ECONNABORTED, &mut visitors).unwrap();
+}
+
+#[test]
 fn a_login_nobody_answers_has_an_end() {
     let login = waiting(None, Duration::from_millis(50));
     let _silent = login.connect();

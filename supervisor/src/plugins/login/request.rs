@@ -1,5 +1,7 @@
 //! What browsers, and whoever else finds the port, send to the listener, and what they get. Pure.
 
+use zeroize::Zeroizing;
+
 /// Largest head of a request, in bytes; a browser's with all its cookies is smaller.
 pub const MAX_HEAD: usize = 16 * 1024;
 /// Most headers of one.
@@ -10,8 +12,8 @@ const MAX_HEADERS: usize = 64;
 pub enum Request {
     /// More has to come.
     Partial,
-    /// A browser asks for this path, with its query.
-    Get(String),
+    /// A browser asks for this path, with its query, which may have the code.
+    Get(Zeroizing<String>),
     /// It gets this, and no more is read.
     Refused(Page),
 }
@@ -36,7 +38,7 @@ pub fn read(bytes: &[u8], port: u16) -> Request {
         return Request::Refused(Page::BadRequest);
     }
     match (request.method, request.path) {
-        (Some("GET"), Some(path)) => Request::Get(path.to_owned()),
+        (Some("GET"), Some(path)) => Request::Get(Zeroizing::new(path.to_owned())),
         _ => Request::Refused(Page::BadMethod),
     }
 }
@@ -107,7 +109,7 @@ mod tests {
         for end in 0..GOOD.len() {
             assert_eq!(read(&GOOD.as_bytes()[..end], 4711), Request::Partial, "{end}");
         }
-        assert_eq!(read(GOOD.as_bytes(), 4711), Request::Get("/callback?code=a".into()));
+        assert_eq!(read(GOOD.as_bytes(), 4711), Request::Get("/callback?code=a".to_owned().into()));
     }
 
     #[test]

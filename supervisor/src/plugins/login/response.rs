@@ -1,6 +1,7 @@
 //! A service's HTTP/1.1 response, as far as it has come. Pure; every byte is a stranger's.
 
 use httparse::Status;
+use zeroize::Zeroizing;
 
 /// Largest head, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
@@ -12,12 +13,12 @@ const MAX_BODY: usize = 128 * 1024;
 pub const MAX_ALL: usize = 2 * (MAX_HEAD + MAX_BODY);
 
 /// A response.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Response {
     /// Its status.
     pub status: u16,
-    /// Its body.
-    pub body: Vec<u8>,
+    /// Its body, which has the tokens.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Response {
@@ -78,13 +79,17 @@ fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Response>, Fault> {
         }
         let body = match end(status, response.headers)? {
             End::Length(length) if length > MAX_BODY => return Err(Fault::TooLong),
-            End::Length(length) => body.get(..length).map(<[u8]>::to_vec),
+            End::Length(length) => body.get(..length).map(owned),
             End::Chunks => chunks(body)?,
             End::Close if body.len() > MAX_BODY => return Err(Fault::TooLong),
-            End::Close => ended.then(|| body.to_vec()),
+            End::Close => ended.then(|| owned(body)),
         };
         return Ok(body.map(|body| Response { status, body }));
     }
+}
+
+fn owned(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(body.to_vec())
 }
 
 /// RFC 9112, 6.3.
@@ -114,8 +119,9 @@ fn end(status: u16, headers: &[httparse::Header<'_>]) -> Result<End, Fault> {
 }
 
 /// The body out of its chunks; `None` while more has to come. Trailers are not waited for.
-fn chunks(mut bytes: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let mut body = Vec::new();
+fn chunks(mut bytes: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    // with room for all: growing would leave a copy behind
+    let mut body = Zeroizing::new(Vec::with_capacity(bytes.len()));
     loop {
         let (start, size) = match httparse::parse_chunk_size(bytes).map_err(|_| Fault::NotHttp)? {
             Status::Complete(found) => found,
@@ -142,7 +148,7 @@ mod tests {
 
     fn whole(text: &str) -> Result<(u16, String), Fault> {
         let response = read(text.as_bytes(), true)?.expect("nothing more comes");
-        Ok((response.status, String::from_utf8(response.body).unwrap()))
+        Ok((response.status, String::from_utf8(response.body.to_vec()).unwrap()))
     }
 
     #[test]

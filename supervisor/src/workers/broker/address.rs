@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why an address is not connected to: what kind it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is {kind}, which a name never leads to: the grant must name that address itself")]
+#[error("{address} is {kind}, which a name never leads to: name that address itself")]
 #[allow(missing_docs)]
 pub struct Forbidden {
     pub address: IpAddr,

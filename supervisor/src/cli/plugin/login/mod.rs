@@ -238,6 +238,7 @@ fn registered(spec: &LoginSpec, port: Option<u16>) -> String {
 
 fn refused(id: &PluginId, spec: &LoginSpec, error: &TokenError) -> CliError {
     let host = spec.token_url.authority();
+    let author = "tell the plugin's author";
     let fix = match (error, &spec.client) {
         (TokenError::Refused { error, .. }, ClientId::Setting(name))
             if matches!(error.as_str(), "invalid_client" | "unauthorized_client") =>
@@ -247,7 +248,14 @@ fn refused(id: &PluginId, spec: &LoginSpec, error: &TokenError) -> CliError {
         (TokenError::Refused { error, .. }, _) if error == "invalid_grant" => {
             format!("; a code holds once and for some minutes only: run `midimon plugin login {id}` again")
         }
-        _ => String::new(),
+        (TokenError::Status(429 | 500..), _) => format!("; try again later: `midimon plugin login {id}`"),
+        (TokenError::NoRefresh, _) => {
+            format!("; its `scopes` must ask for the one that {host} gives it for, often offline_access: {author}")
+        }
+        (TokenError::Status(_) | TokenError::Odd(_), _) => format!("; is its `token_url` right? {author}"),
+        (TokenError::Refused { .. }, _) => {
+            format!("; run `midimon plugin login {id}` again, and {author} if it stays so")
+        }
     };
     failed(format!("{host} gave no token: {error}{fix}"))
 }
