@@ -5,6 +5,10 @@
 //! back at once. A program looks a key code up when it gets round to the event:
 //! one that is behind then reads other characters, or none. So the codes are
 //! given back here before enigo runs out, and not before programs have caught up.
+//!
+//! The first of our keys after another keyboard's makes programs read the whole
+//! layout anew. Xlib does so in parts, and forgets a code that is lent meanwhile:
+//! its character would not be read. So the first loan of a series waits for that.
 
 use super::keyboard::{Keyboard, KeyboardError, is_set};
 use super::keys::{Key, keysym};
@@ -18,6 +22,10 @@ use x11rb::protocol::xproto::ConnectionExt as _;
 
 /// How far a program may be behind with the keys it was sent.
 const CATCH_UP: Duration = Duration::from_millis(300);
+/// How long programs need at most to read a layout, on a machine that is not overloaded; it takes them about 1 ms.
+const LAYOUT_READ: Duration = Duration::from_millis(30);
+/// A pause after which another keyboard may have been used.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Spare codes kept for keys that are held while others are lent.
 const RESERVE: usize = 8;
 /// A key code that enigo never lends.
@@ -31,7 +39,9 @@ pub(super) struct X11 {
     lent: HashSet<u32>,
     /// Keys that are down.
     held: usize,
-    last: Instant,
+    /// The first key since a pause.
+    first: Instant,
+    last: Option<Instant>,
 }
 
 impl X11 {
@@ -42,7 +52,7 @@ impl X11 {
         }
         let unusable = |error: String| format!("the X server that DISPLAY names cannot be used ({error})");
         let (layout, enigo) = connect().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { enigo: Some(enigo), layout, lent: HashSet::new(), held: 0, last: Instant::now() })
+        Ok(Self { enigo: Some(enigo), layout, lent: HashSet::new(), held: 0, first: Instant::now(), last: None })
     }
 
     fn send(&mut self, keysym: u32, direction: Direction) -> Result<(), KeyboardError> {
@@ -52,8 +62,9 @@ impl X11 {
             let (layout, enigo) = connect().map_err(|error| failed(error.to_string()))?;
             (self.layout, self.enigo) = (layout, Some(enigo));
         }
-        if !self.layout.keys.contains(&keysym) {
-            self.lent.insert(keysym);
+        let is_first = self.last.is_none_or(|last| last.elapsed() > PAUSE);
+        if !self.layout.keys.contains(&keysym) && self.lent.insert(keysym) && !is_first {
+            std::thread::sleep(LAYOUT_READ.saturating_sub(self.first.elapsed()));
         }
         let enigo = self.enigo.as_mut().ok_or_else(|| failed("the connection is lost".to_owned()))?;
         enigo.key(enigo::Key::Other(keysym), direction).map_err(|error| failed(error.to_string()))?;
@@ -62,14 +73,18 @@ impl X11 {
             Direction::Release => self.held.saturating_sub(1),
             Direction::Click => self.held,
         };
-        self.last = Instant::now();
+        let now = Instant::now();
+        if is_first {
+            self.first = now;
+        }
+        self.last = Some(now);
         Ok(())
     }
 
     /// Waits until programs have caught up; then closing enigo gives the codes back.
     fn give_back(&mut self) {
-        if !self.lent.is_empty() {
-            std::thread::sleep(CATCH_UP.saturating_sub(self.last.elapsed()));
+        if let (false, Some(last)) = (self.lent.is_empty(), self.last) {
+            std::thread::sleep(CATCH_UP.saturating_sub(last.elapsed()));
         }
         self.lent.clear();
         self.enigo = None;
