@@ -3,7 +3,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use midimon::plugins::login::url::{form, pairs};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,10 +26,17 @@ pub enum Manner {
 
 /// The application that is registered there.
 pub const CLIENT: &str = "client-0123";
-/// What is given.
-pub const ACCESS: &str = "access-7fQ2";
-/// What is given for more of them.
-pub const REFRESH: &str = "refresh-b81K";
+/// The access token that is given so many have been given before it.
+#[must_use]
+pub fn access(number: usize) -> String {
+    format!("access-{number}")
+}
+
+/// The refresh token that is given together with [`access`].
+#[must_use]
+pub fn refresh(number: usize) -> String {
+    format!("refresh-{number}")
+}
 
 /// A service on a loopback address, until the test ends.
 #[derive(Clone, Debug)]
@@ -44,6 +50,10 @@ struct State {
     manner: Manner,
     /// The address and the challenge each code was given for.
     codes: HashMap<String, (String, String)>,
+    /// How many tokens were given.
+    given: usize,
+    /// The refresh token that holds: the last one, until it is used.
+    holds: Option<String>,
     /// Every request, as `METHOD PATH`.
     seen: Vec<String>,
 }
@@ -57,7 +67,8 @@ impl Accounts {
     pub fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State { manner, codes: HashMap::new(), seen: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(State { manner, codes: HashMap::new(), given: 0, holds: None, seen: Vec::new() }));
         let accounts = Self { address, state };
         let server = accounts.clone();
         std::thread::spawn(move || {
@@ -116,46 +127,80 @@ impl Accounts {
         }
         let mut state = self.state();
         let code = format!("code-{}", state.codes.len());
-        let answer = match state.manner {
-            Manner::Denies => vec![("error", "access_denied"), ("state", value("state"))],
-            _ => vec![("code", code.as_str()), ("state", value("state"))],
+        let (name, answer) = match state.manner {
+            Manner::Denies => ("error", "access_denied"),
+            _ => ("code", code.as_str()),
         };
-        let location = format!("Location: {redirect}?{}\r\n", form(&answer));
+        let location = format!("Location: {redirect}?{name}={}&state={}\r\n", escaped(answer), escaped(value("state")));
         state.codes.insert(code, (redirect.to_owned(), value("code_challenge").to_owned()));
         response("302 Found", &location, "")
     }
 
-    /// RFC 6749, 4.1.3; RFC 7636, 4.6.
+    /// RFC 6749, 4.1.3 and 6; RFC 7636, 4.6.
     fn token(&self, body: &str) -> String {
         let pairs = values(body);
         let value = |name: &str| pairs.get(name).map(String::as_str).unwrap_or_default();
         let mut state = self.state();
-        // a code holds once
-        let given = state.codes.remove(value("code"));
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(value("code_verifier")));
-        let is_right = value("grant_type") == "authorization_code"
-            && value("client_id") == CLIENT
-            && given == Some((value("redirect_uri").to_owned(), challenge));
+        let proves = match value("grant_type") {
+            "authorization_code" => {
+                // a code holds once
+                let given = state.codes.remove(value("code"));
+                let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(value("code_verifier")));
+                given == Some((value("redirect_uri").to_owned(), challenge))
+            }
+            // and so does a refresh token
+            "refresh_token" => state.holds.take_if(|holds| holds == value("refresh_token")).is_some(),
+            _ => false,
+        };
+        let is_right = proves && value("client_id") == CLIENT;
         let no = |error: &str, words: &str| {
             let body = format!(r#"{{"error":"{error}","error_description":"{words}"}}"#);
             response("400 Bad Request", "", &body)
         };
-        let refresh = match state.manner {
+        let (access, refresh) = (access(state.given), refresh(state.given));
+        let more = match state.manner {
             Manner::Fails => return response("502 Bad Gateway", "", "<html>"),
             Manner::Expires => return no("invalid_grant", "Authorization code expired"),
             _ if !is_right => return no("invalid_grant", "Invalid authorization code"),
             Manner::OneHourOnly => String::new(),
-            _ => format!(r#","refresh_token":"{REFRESH}""#),
+            _ => format!(r#","refresh_token":"{refresh}""#),
         };
+        (state.given, state.holds) = (state.given + 1, Some(refresh));
         let body = format!(
-            r#"{{"access_token":"{ACCESS}","token_type":"Bearer","scope":"play read","expires_in":3600{refresh}}}"#
+            r#"{{"access_token":"{access}","token_type":"Bearer","scope":"play read","expires_in":3600{more}}}"#
         );
         response("200 OK", "", &body)
     }
 }
 
-fn values(query: &str) -> HashMap<String, String> {
-    pairs(query).unwrap_or_default().into_iter().map(|(name, value)| (name, value.to_string())).collect()
+/// The values of a query or a form, by this file's own reading: what is tested must not be what judges it. Empty
+/// where it is none, or has a name twice, which RFC 6749 (3.1 and 3.2) forbids.
+fn values(text: &str) -> HashMap<String, String> {
+    let pairs: Option<Vec<_>> = text
+        .split('&')
+        .map(|pair| pair.split_once('=').and_then(|(k, v)| Some((unescaped(k)?, unescaped(v)?))))
+        .collect();
+    let pairs = pairs.unwrap_or_default();
+    let count = pairs.len();
+    let values: HashMap<_, _> = pairs.into_iter().collect();
+    if values.len() == count { values } else { HashMap::new() }
+}
+
+/// Without the escapes of `application/x-www-form-urlencoded`.
+fn unescaped(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.replace('+', " ").into_bytes();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).filter(|(digits, _)| !digits.starts_with('+'))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(rest.replace('+', " ").bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// With every byte escaped, so that nobody gets away without reading escapes.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 fn response(status: &str, headers: &str, body: &str) -> String {

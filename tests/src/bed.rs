@@ -2,8 +2,9 @@
 
 use crate::binaries::Binaries;
 use crate::refusal;
+use crate::web::Authority;
 use crate::{Config, Daemon, Refusal};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,6 +16,8 @@ pub struct Bed {
     directory: TempDir,
     /// What the kernel refuses to every program that is started here.
     refusals: Vec<Refusal>,
+    /// What every program that is started here finds in its environment besides this process's.
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Default for Bed {
@@ -32,7 +35,7 @@ impl Bed {
     pub fn new() -> Self {
         Binaries::get();
         let directory = tempfile::Builder::new().prefix("midimon-").tempdir().expect("a temporary directory");
-        let bed = Self { directory, refusals: Vec::new() };
+        let bed = Self { directory, refusals: Vec::new(), environment: Vec::new() };
         fs::create_dir(bed.plugin_dir()).expect("a plugin directory");
         bed
     }
@@ -45,6 +48,24 @@ impl Bed {
     pub fn refusing(mut self, refusals: &[Refusal]) -> Self {
         refusal::compile(&self.launcher());
         self.refusals = refusals.to_vec();
+        self
+    }
+
+    /// The same on a system that knows this authority alone.
+    ///
+    /// # Panics
+    /// Its certificate cannot be written.
+    #[must_use]
+    pub fn trusting(self, authority: &Authority) -> Self {
+        let roots = self.path("roots.pem");
+        fs::write(&roots, authority.pem()).expect("a file of certificates");
+        self.variable("SSL_CERT_FILE", roots).variable("SSL_CERT_DIR", "")
+    }
+
+    /// The same with this variable in the environment of every program that is started here.
+    #[must_use]
+    pub fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -163,6 +184,7 @@ impl Bed {
         for variable in ["MIDIMON_HOME", "MIDIMON_LOG", "NO_COLOR", "CLICOLOR_FORCE", "DISPLAY", "WAYLAND_DISPLAY"] {
             command.env_remove(variable);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -35,6 +35,19 @@ impl Bed {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// The settings that the fixture `given`, under this id, was started with.
+    ///
+    /// # Panics
+    /// It does not answer, or with something else.
+    #[must_use]
+    pub fn given(&self, id: &str) -> Value {
+        let answer = self.works(&["plugin", "call", id, "given"]);
+        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        let bytes: Option<Vec<u8>> = answer.trim().as_bytes().chunks(2).map(byte).collect();
+        let settings = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        settings.unwrap_or_else(|| panic!("no settings as hexadecimal digits: {answer}"))
+    }
+
     /// What `midimon audit` has of a plugin, the newest last.
     ///
     /// # Panics

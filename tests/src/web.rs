@@ -239,6 +239,26 @@ fn requests(stream: &mut dyn Stream, seen: &Mutex<Seen>, serve: &Serve) -> io::R
     Ok(())
 }
 
+/// Reads the body of the request with this head, of so many bytes as `Content-Length` says.
+///
+/// # Errors
+/// The other side's, or there is no such number.
+pub fn body(stream: &mut dyn Stream, head: &str) -> io::Result<Vec<u8>> {
+    let length = header(head, "content-length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(body)
+}
+
+/// What a header of a request's head says, whatever its case.
+#[must_use]
+pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| {
+        let (known, value) = line.split_once(": ")?;
+        known.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
 /// Up to the empty line; none when the other side has finished.
 fn head(stream: &mut dyn Stream) -> io::Result<Option<String>> {
     let (mut head, mut byte) = (Vec::new(), [0]);

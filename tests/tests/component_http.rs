@@ -1,10 +1,8 @@
 //! `wasi:http` of a component in a real worker: what is granted works, and no way around the grants does.
 
-mod net;
-
+use midimon_tests::net_guest::{self, NetGuest, names};
 use midimon_tests::web::{Authority, Server};
 use midimon_tests::{Bed, eventually};
-use net::{NetGuest, names};
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -60,7 +58,7 @@ fn without_the_grant_there_is_no_request_and_both_the_guest_and_the_audit_log_ar
     let (server, forbidden) = (Server::answering(OK), Forbidden::new());
     let asked = [server.target(), forbidden.target()];
     let asked = asked.each_ref().map(String::as_str);
-    let guest = NetGuest::with(Bed::new(), &asked, &asked[..1], "", &[]);
+    let guest = NetGuest::with(Bed::new(), &asked, &asked[..1], "");
     names(&guest.get(asked[1]).unwrap_err(), "HttpRequestDenied");
     assert_eq!(guest.get(asked[0]).as_deref(), Ok("200 hello"));
     let refused = eventually("it is recorded", || {
@@ -68,7 +66,7 @@ fn without_the_grant_there_is_no_request_and_both_the_guest_and_the_audit_log_ar
         uses.iter().find(|used| used["allowed"] == json!(false)).cloned().ok_or(format!("{uses:?}"))
     });
     assert_eq!(refused["target"], json!(asked[1]));
-    let status = guest.daemon().worker(net::ID);
+    let status = guest.daemon().worker(net_guest::ID);
     assert_eq!((status.requests.allowed, status.requests.refused), (1, 1));
 }
 
@@ -181,13 +179,13 @@ fn a_dripping_body_is_cut_before_its_call_ends_and_the_guest_lives_to_tell() {
     let server = Server::answering(OK);
     let targets = [dripping.target(), server.target()];
     let targets = targets.each_ref().map(String::as_str);
-    let guest = NetGuest::with(Bed::new(), &targets, &targets, "timeout_ms = 3000", &[]);
-    let pid = guest.daemon().worker(net::ID).pid;
+    let guest = NetGuest::with(Bed::new(), &targets, &targets, "timeout_ms = 3000");
+    let pid = guest.daemon().worker(net_guest::ID).pid;
     let started = Instant::now();
     names(&guest.get(targets[0]).unwrap_err(), "HttpResponseTimeout");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(guest.get(targets[1]).as_deref(), Ok("200 hello"));
-    assert_eq!(guest.daemon().worker(net::ID).pid, pid, "the same process");
+    assert_eq!(guest.daemon().worker(net_guest::ID).pid, pid, "the same process");
     // the guest's own patience
     let impatient = json!({ "authority": targets[0], "between": 1 });
     names(&guest.refusal(impatient), "ConnectionReadTimeout");
@@ -228,7 +226,7 @@ fn ten_gigabytes_are_cut_at_the_limit_announced_or_not() {
     let targets = servers.each_ref().map(Server::target);
     let targets = targets.each_ref().map(String::as_str);
     let settings = "timeout_ms = 25000\nmemory_mib = 400\nfuel = 0";
-    let guest = NetGuest::with(Bed::new(), &targets, &targets, settings, &[]);
+    let guest = NetGuest::with(Bed::new(), &targets, &targets, settings);
     for target in &targets[..3] {
         names(&guest.get(target).unwrap_err(), "HttpResponseBodySize");
     }
@@ -259,7 +257,7 @@ fn a_head_without_an_end_is_cut_and_a_body_of_the_guests_over_the_limit_too() {
     let targets = [talkative.target(), taking.target()];
     let targets = targets.each_ref().map(String::as_str);
     let settings = "timeout_ms = 25000\nfuel = 0";
-    let guest = NetGuest::with(Bed::new(), &targets, &targets, settings, &[]);
+    let guest = NetGuest::with(Bed::new(), &targets, &targets, settings);
     names(&guest.get(targets[0]).unwrap_err(), "HttpResponseHeaderSectionSize");
     let sent = |bytes: u64, length: u64| {
         let headers = json!([["content-length", length.to_string()]]);
@@ -273,11 +271,7 @@ fn a_head_without_an_end_is_cut_and_a_body_of_the_guests_over_the_limit_too() {
 
 /// A guest under a daemon whose system knows this authority alone.
 fn trusting(authority: &Authority, targets: &[&str]) -> NetGuest {
-    let bed = Bed::new();
-    let file = bed.path("roots.pem");
-    std::fs::write(&file, authority.pem()).unwrap();
-    let file = file.to_str().unwrap().to_owned();
-    NetGuest::with(bed, targets, targets, "timeout_ms = 20000", &[("SSL_CERT_FILE", &file), ("SSL_CERT_DIR", "")])
+    NetGuest::with(Bed::new().trusting(authority), targets, targets, "timeout_ms = 20000")
 }
 
 #[test]
@@ -365,7 +359,7 @@ fn what_a_guest_leaves_behind_holds_up_no_call_and_makes_room_when_its_time_is_o
     let server = Server::answering(OK);
     let targets = [silent.target(), server.target()];
     let targets = targets.each_ref().map(String::as_str);
-    let guest = NetGuest::with(Bed::new(), &targets, &targets, "timeout_ms = 5000", &[]);
+    let guest = NetGuest::with(Bed::new(), &targets, &targets, "timeout_ms = 5000");
     // each has one of sixteen places; midimon connects ten times a second
     for left in 1..=16 {
         assert_eq!(guest.call("leave", json!({ "authority": targets[0] })).as_deref(), Ok("left"));
@@ -381,7 +375,7 @@ fn what_a_guest_leaves_behind_holds_up_no_call_and_makes_room_when_its_time_is_o
 #[test]
 fn a_guest_without_any_grant_can_do_nothing_at_all() {
     let forbidden = Forbidden::new();
-    let guest = NetGuest::with(Bed::new(), &[], &[], "", &[]);
+    let guest = NetGuest::with(Bed::new(), &[], &[], "");
     let request: Value = json!({ "authority": forbidden.target() });
     names(&guest.refusal(request), "HttpRequestDenied");
 }

@@ -1,11 +1,9 @@
 //! What a request through a component costs, beside a client without any sandbox on the same server
 //! (`--nocapture` shows the figures).
 
-mod net;
-
 use midimon_tests::Bed;
+use midimon_tests::net_guest::NetGuest;
 use midimon_tests::web::{Authority, Server, Stream};
-use net::NetGuest;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::json;
 use std::io::{self, Read, Write};
@@ -71,12 +69,8 @@ fn a_connection_that_is_kept_saves_making_one() {
     let start = |tls| Server::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls, Arc::new(serve));
     let (plain, secure) = (start(None), start(Some(authority.server("localhost"))));
     let targets = [plain.at("localhost"), secure.at("localhost")];
-    let bed = Bed::new();
-    let roots = bed.path("roots.pem");
-    std::fs::write(&roots, authority.pem()).unwrap();
-    let environment = [("SSL_CERT_FILE", roots.to_str().unwrap()), ("SSL_CERT_DIR", "")];
     let granted = targets.each_ref().map(String::as_str);
-    let guest = NetGuest::with(bed, &granted, &granted, "timeout_ms = 20000\nfuel = 0", &environment);
+    let guest = NetGuest::with(Bed::new().trusting(&authority), &granted, &granted, "timeout_ms = 20000\nfuel = 0");
     let client = authority.client();
     for (what, target, scheme, tls, server) in
         [("http", &targets[0], "http", None, &plain), ("https", &targets[1], "https", Some(&client), &secure)]

@@ -1,10 +1,8 @@
 //! A name whose answer changes between the check and the connection: there is one answer for both.
 
-mod net;
-
 use midimon_tests::Bed;
+use midimon_tests::net_guest::{NetGuest, names};
 use midimon_tests::web::Server;
-use net::{NetGuest, names};
 use serde_json::json;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -48,13 +46,12 @@ fn a_name_is_resolved_once_a_request_and_what_was_checked_is_connected_to() {
     let bed = Bed::new();
     let (library, questions) = (library(&bed), bed.path("questions"));
     let addresses = format!("{PUBLIC} 127.0.0.1 ::ffff:127.0.0.1 {PUBLIC}");
-    let environment = [
-        ("LD_PRELOAD", library.to_str().unwrap()),
-        ("MIDIMON_TEST_ADDRESSES", &addresses),
-        ("MIDIMON_TEST_QUESTIONS", questions.to_str().unwrap()),
-    ];
+    let bed = bed
+        .variable("LD_PRELOAD", library)
+        .variable("MIDIMON_TEST_ADDRESSES", addresses)
+        .variable("MIDIMON_TEST_QUESTIONS", &questions);
     let target = public.at("rebind.test");
-    let guest = NetGuest::with(bed, &[&target], &[&target], "timeout_ms = 20000", &environment);
+    let guest = NetGuest::with(bed, &[&target], &[&target], "timeout_ms = 20000");
     // the answer after this one would lead inside: nobody asks for it again
     assert_eq!(guest.get(&target).as_deref(), Ok("200 hello"));
     names(&guest.get(&target).unwrap_err(), "HttpRequestDenied");

@@ -1,10 +1,8 @@
 //! `net.connection` of a component in a real worker.
 
-mod net;
-
 use midimon_tests::Bed;
+use midimon_tests::net_guest::{self, NetGuest, names};
 use midimon_tests::web::{Authority, Server};
-use net::{NetGuest, names};
 use serde_json::json;
 use std::io::ErrorKind;
 
@@ -38,11 +36,7 @@ fn tls_is_spoken_with_whom_the_system_trusts_under_their_own_name_only() {
     let stranger = Server::answering_with_tls(ANSWER, unknown.server("localhost"));
     let targets = [local.at("localhost"), local.target(), stranger.at("localhost")];
     let targets = targets.each_ref().map(String::as_str);
-    let bed = Bed::new();
-    let roots = bed.path("roots.pem");
-    std::fs::write(&roots, known.pem()).unwrap();
-    let environment = [("SSL_CERT_FILE", roots.to_str().unwrap()), ("SSL_CERT_DIR", "")];
-    let guest = NetGuest::with(bed, &targets, &targets, "timeout_ms = 20000", &environment);
+    let guest = NetGuest::with(Bed::new().trusting(&known), &targets, &targets, "timeout_ms = 20000");
     let talk = |target: &str| guest.call("talk", json!({ "target": target, "tls": true, "say": SAID }));
     assert_eq!(talk(targets[0]).as_deref(), Ok(ANSWER));
     names(&talk(targets[1]).unwrap_err(), "failed: no TLS: invalid peer certificate");
@@ -58,13 +52,13 @@ fn a_server_that_says_nothing_is_waited_for_as_long_as_the_guest_says_and_the_ca
         Err(ErrorKind::UnexpectedEof.into())
     });
     let target = silent.target();
-    let guest = NetGuest::with(Bed::new(), &[&target], &[&target], "timeout_ms = 2000", &[]);
-    let pid = guest.daemon().worker(net::ID).pid;
+    let guest = NetGuest::with(Bed::new(), &[&target], &[&target], "timeout_ms = 2000");
+    let pid = guest.daemon().worker(net_guest::ID).pid;
     let talk = |ms: u32| guest.call("talk", json!({ "target": target, "say": SAID, "ms": ms })).unwrap_err();
     names(&talk(200), "timed out: nothing happened in time");
     names(&talk(20_000), "timed out: the call's time is used up");
     names(&talk(30_001), "invalid: a wait of 30001 ms");
-    assert_eq!(guest.daemon().worker(net::ID).pid, pid, "the same process");
+    assert_eq!(guest.daemon().worker(net_guest::ID).pid, pid, "the same process");
 }
 
 #[test]

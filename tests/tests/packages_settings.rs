@@ -5,7 +5,7 @@ use midimon_tests::config::PATIENT;
 use midimon_tests::{Bed, Config, Daemon, Publisher, Terminal, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -69,14 +69,6 @@ fn pipe(bed: &Bed, text: &str) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("midimon runs");
     child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
     assert!(child.wait().expect("a child").success());
-}
-
-/// The settings its `init` got.
-fn given(bed: &Bed) -> Value {
-    let digits = bed.works(&["plugin", "call", ID, "given"]);
-    let byte = |at| u8::from_str_radix(&digits.trim()[at..at + 2], 16).expect("hexadecimal digits");
-    let bytes: Vec<u8> = (0..digits.trim().len()).step_by(2).map(byte).collect();
-    serde_json::from_slice(&bytes).expect("settings are JSON")
 }
 
 /// Whether a text is in these bytes: as it is, or as JSON or a debugger would write it.
@@ -178,7 +170,7 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
     assert!(daemon.workers().is_empty());
     pipe(&bed, "one\r\nthe rest is not read\n");
     daemon.wait_ready(ID);
-    assert_eq!(given(&bed), json!({ "port": 4455, "token": "one" }));
+    assert_eq!(bed.given(ID), json!({ "port": 4455, "token": "one" }));
 
     for (name, value) in [("port", "-7"), ("rate", "0.25"), ("loud", "true"), ("address", "h \"ö\" : 1")] {
         let before = daemon.worker(ID);
@@ -186,7 +178,7 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
         daemon.wait_restarted(&before);
     }
     let all = json!({ "port": -7, "rate": 0.25, "loud": true, "address": "h \"ö\" : 1", "token": "one" });
-    assert_eq!(given(&bed), all);
+    assert_eq!(bed.given(ID), all);
     assert_eq!(bed.json(&["plugin", "config", "get", ID, "--json"])["rate"], json!(0.25));
 
     // what is of another type changes nothing, and restarts nothing
@@ -203,7 +195,7 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
     }
     let told = bed.refused(&["plugin", "config", "set", ID, "address", &"x".repeat(5000)]);
     assert!(told.contains("over 4096 bytes"), "{told}");
-    assert_eq!((given(&bed), daemon.worker(ID).pid), (all, pid));
+    assert_eq!((bed.given(ID), daemon.worker(ID).pid), (all, pid));
 
     // forgotten, it is the default again
     for name in ["port", "address"] {
@@ -211,12 +203,12 @@ fn settings_reach_the_plugin_typed_and_with_their_defaults() {
         bed.works(&["plugin", "config", "unset", ID, name]);
         daemon.wait_restarted(&before);
     }
-    assert_eq!(given(&bed), json!({ "port": 4455, "rate": 0.25, "loud": true, "token": "one" }));
+    assert_eq!(bed.given(ID), json!({ "port": 4455, "rate": 0.25, "loud": true, "token": "one" }));
     // and a later daemon hands over the same
     daemon.stop();
     let daemon = start(&bed);
     daemon.wait_ready(ID);
-    assert_eq!(given(&bed), json!({ "port": 4455, "rate": 0.25, "loud": true, "token": "one" }));
+    assert_eq!(bed.given(ID), json!({ "port": 4455, "rate": 0.25, "loud": true, "token": "one" }));
     daemon.stop();
 }
 
@@ -238,7 +230,7 @@ fn a_secret_is_known_to_its_file_and_its_plugin_and_shown_nowhere_else() {
     assert!(status.success(), "{seen}");
     assert!(!holds(seen.as_bytes(), TYPED), "{seen}");
     let worker = daemon.wait_ready(ID);
-    assert_eq!(given(&bed)["token"], json!(TYPED));
+    assert_eq!(bed.given(ID)["token"], json!(TYPED));
     let ours = std::slice::from_ref(&file);
     is_nowhere_but(&bed, &daemon, TYPED, ours);
     assert_eq!(fs::metadata(&file).expect("the settings").permissions().mode() & 0o7777, 0o600);
@@ -256,13 +248,13 @@ fn a_secret_is_known_to_its_file_and_its_plugin_and_shown_nowhere_else() {
     // crashed and started again by the daemon
     kill(Pid::from_raw(worker.pid.expect("a process")), Signal::SIGSEGV).expect("a worker");
     let worker = daemon.wait_restarted(&worker);
-    assert_eq!(given(&bed)["token"], json!(TYPED));
+    assert_eq!(bed.given(ID)["token"], json!(TYPED));
     is_nowhere_but(&bed, &daemon, TYPED, ours);
 
     // another one: nothing is left of the first
     pipe(&bed, PIPED);
     daemon.wait_restarted(&worker);
-    assert_eq!(given(&bed)["token"], json!(PIPED));
+    assert_eq!(bed.given(ID)["token"], json!(PIPED));
     is_nowhere_but(&bed, &daemon, PIPED, ours);
     is_nowhere_but(&bed, &daemon, TYPED, &[]);
     bed.works(&["plugin", "config", "unset", ID, "token"]);

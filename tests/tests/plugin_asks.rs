@@ -2,7 +2,7 @@
 
 use midimon_tests::binaries::Binaries;
 use midimon_tests::config::PATIENT;
-use midimon_tests::{Bed, Config, Daemon, Watch, eventually, midi};
+use midimon_tests::{Bed, Config, eventually};
 use std::fs;
 use std::process::Stdio;
 
@@ -21,26 +21,17 @@ fn bed(required: &str) -> Bed {
 
 fn configure(bed: &Bed, grants: &[&str]) {
     let settings = format!("grants = {grants:?}\n{PATIENT}");
-    bed.configure(&Config::new().plugin("mixer", &settings).note(1, "mixer", "x"));
-}
-
-fn given(daemon: &mut Daemon, watch: &Watch) -> serde_json::Value {
-    daemon.send(&midi::tap(1));
-    let digits = watch.answer("mixer").outcome;
-    let bytes: Vec<u8> =
-        (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits")).collect();
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{digits}: {error}"))
+    bed.configure(&Config::new().plugin("mixer", &settings));
 }
 
 #[test]
 fn the_exact_grant_is_the_answer_and_the_plugin_learns_the_target() {
     let bed = bed("");
     configure(&bed, &["network:localhost:4455", "midi:My Synth"]);
-    let mut daemon = bed.start();
+    let daemon = bed.start();
     let worker = daemon.wait_ready("mixer");
     assert_eq!(worker.grants, ["network:localhost:4455", "midi:My Synth"]);
-    let watch = daemon.watch();
-    assert_eq!(given(&mut daemon, &watch), serde_json::json!({"address": "localhost:4455", "port": "My Synth"}));
+    assert_eq!(bed.given("mixer"), serde_json::json!({"address": "localhost:4455", "port": "My Synth"}));
     assert_eq!(daemon.status().problems, Vec::<String>::new());
 
     // another answer is told by a restart, none by a line to add
@@ -48,7 +39,7 @@ fn the_exact_grant_is_the_answer_and_the_plugin_learns_the_target() {
     bed.works(&["reload"]);
     let restarted = daemon.wait_restarted(&worker);
     assert_eq!(restarted.grants, ["network:192.168.1.7:9000"]);
-    assert_eq!(given(&mut daemon, &watch), serde_json::json!({"address": "192.168.1.7:9000"}));
+    assert_eq!(bed.given("mixer"), serde_json::json!({"address": "192.168.1.7:9000"}));
     let status = daemon.wait_status("what is not answered", |status| !status.problems.is_empty());
     let line = r#"`grants = ["network:192.168.1.7:9000", "midi:NAME OF THE PORT"]` under [plugins.mixer]"#;
     assert!(

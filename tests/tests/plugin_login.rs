@@ -1,17 +1,17 @@
 //! `midimon plugin login`, with the real program, a service that checks what it is sent, and
 //! a test that plays the browser.
 
-use midimon_tests::accounts::{ACCESS, Accounts, CLIENT, Manner, REFRESH, get, sent_back};
+use midimon_tests::accounts::{Accounts, CLIENT, Manner, access, get, refresh, sent_back};
 use midimon_tests::config::PATIENT;
-use midimon_tests::web::{Authority, Server, Stream};
-use midimon_tests::{Bed, Config, Publisher, eventually};
+use midimon_tests::web::{self, Authority, Server, Stream};
+use midimon_tests::{Bed, Config, Login, Publisher, eventually};
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 const ID: &str = "given";
@@ -66,54 +66,6 @@ fn with_client(accounts: &Accounts) -> Bed {
     bed
 }
 
-/// A login that waits for the browser.
-struct Login {
-    child: Child,
-    address: String,
-}
-
-impl Login {
-    fn start(bed: &Bed, flags: &[&str]) -> Self {
-        Self::of(bed.command(&[&["plugin", "login", ID, "--no-browser"], flags].concat()))
-    }
-
-    fn of(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("midimon runs");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut seen = Vec::new();
-        let address = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("no address in {seen:?}")).expect("text");
-            match line.strip_prefix("  http://") {
-                Some(rest) => break format!("http://{rest}"),
-                None => seen.push(line),
-            }
-        };
-        // what it prints later is read to its end, as a terminal would
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    fn ends(self) -> Output {
-        self.child.wait_with_output().expect("it ends")
-    }
-
-    fn fails(self) -> String {
-        let output = self.ends();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
-
-/// The settings the running plugin was started with.
-fn given(bed: &Bed) -> Value {
-    let digits = bed.works(&["plugin", "call", ID, "given"]);
-    let digits = digits.trim();
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
-    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
-    serde_json::from_slice(&bytes).expect("settings are JSON")
-}
-
 fn logged_in(bed: &Bed) -> bool {
     let status = bed.json(&["plugin", "login", ID, "--status", "--json"]);
     status["logged_in"].as_bool().expect("it says so")
@@ -134,9 +86,9 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
     let bed = with_client(&accounts);
     let daemon = bed.start();
     let before = daemon.wait_ready(ID);
-    assert_eq!(given(&bed), json!({ "client_id": CLIENT }));
+    assert_eq!(bed.given(ID), json!({ "client_id": CLIENT }));
 
-    let login = Login::start(&bed, &[]);
+    let login = Login::start(&bed, ID);
     let (head, page) = get(&sent_back(&login.address));
     assert!(head.starts_with("HTTP/1.1 200") && page.contains("can be closed"), "{head}\n{page}");
     let output = login.ends();
@@ -144,12 +96,12 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
     assert_eq!(accounts.seen(), ["GET /authorize", "POST /api/token"]);
 
     let worker = daemon.wait_restarted(&before);
-    let settings = given(&bed);
-    assert_eq!((&settings["access_token"], &settings["refresh_token"]), (&json!(ACCESS), &json!(REFRESH)));
+    let settings = bed.given(ID);
+    assert_eq!((&settings["access_token"], &settings["refresh_token"]), (&json!(access(0)), &json!(refresh(0))));
     assert!(settings["expires_at"].as_i64().unwrap() > 1_700_000_000, "{settings}");
     let file = bed.home().join("state/settings/dev").join(format!("{ID}.json"));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!bed.works(&["plugin", "config", "get", ID]).contains(REFRESH));
+    assert!(!bed.works(&["plugin", "config", "get", ID]).contains(&refresh(0)));
     assert!(logged_in(&bed));
     eventually("the login is in the audit log", || match audited(&bed) {
         lines if lines == [format!("granted {}", accounts.address())] => Ok(()),
@@ -161,8 +113,8 @@ fn the_plugin_gets_its_tokens_and_loses_them_when_the_user_says_so() {
     let words = bed.works(&["plugin", "login", ID, "--logout"]);
     assert!(words.contains("are forgotten") && words.contains(&accounts.address().to_string()), "{words}");
     daemon.wait_restarted(&worker);
-    assert_eq!(given(&bed), json!({ "client_id": CLIENT }));
-    assert!(!logged_in(&bed) && !fs::read_to_string(&file).unwrap().contains(REFRESH));
+    assert_eq!(bed.given(ID), json!({ "client_id": CLIENT }));
+    assert!(!logged_in(&bed) && !fs::read_to_string(&file).unwrap().contains(&refresh(0)));
     eventually("the logout is in the audit log", || match audited(&bed) {
         lines if lines.len() == 2 && lines[1].starts_with("withdrawn ") => Ok(()),
         lines => Err(format!("{lines:?}")),
@@ -192,7 +144,7 @@ fn without_a_client_id_the_command_and_the_redirect_address_are_named() {
 fn a_no_keeps_nothing_and_says_who_said_it() {
     let accounts = Accounts::start(Manner::Denies);
     let bed = with_client(&accounts);
-    let login = Login::start(&bed, &[]);
+    let login = Login::start(&bed, ID);
     assert!(get(&sent_back(&login.address)).1.contains("refused"));
     let words = login.fails();
     assert!(words.contains("access_denied"), "{words}");
@@ -209,7 +161,7 @@ fn what_the_service_refuses_is_told_with_what_to_do_and_keeps_nothing() {
     ] {
         let accounts = Accounts::start(manner);
         let bed = with_client(&accounts);
-        let login = Login::start(&bed, &[]);
+        let login = Login::start(&bed, ID);
         let _ = get(&sent_back(&login.address));
         let words = login.fails();
         assert!(words.contains(part) && words.contains(&accounts.address().to_string()), "{manner:?}: {words}");
@@ -221,7 +173,7 @@ fn what_the_service_refuses_is_told_with_what_to_do_and_keeps_nothing() {
 fn what_others_send_to_the_port_changes_nothing() {
     let accounts = Accounts::start(Manner::Grants);
     let bed = with_client(&accounts);
-    let login = Login::start(&bed, &[]);
+    let login = Login::start(&bed, ID);
     let back = sent_back(&login.address);
     let (origin, _) = back.split_once('?').unwrap();
     let (head, _) = get(&format!("{origin}?code=evil&state=0123456789012345678901234567890123456789012"));
@@ -261,7 +213,7 @@ fn the_browser_of_the_desktop_is_asked_and_programs_get_json() {
     assert!(output.status.success(), "{output:?}");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&said["logged_in"], &said["scopes"]), (&json!(true), &json!(["play", "read"])));
-    assert!(!String::from_utf8_lossy(&output.stdout).contains(REFRESH));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(&refresh(0)));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&address), "the address is printed all the same");
 }
 
@@ -269,7 +221,7 @@ fn the_browser_of_the_desktop_is_asked_and_programs_get_json() {
 fn the_address_can_be_pasted_where_the_browser_is_elsewhere() {
     let accounts = Accounts::start(Manner::Grants);
     let bed = with_client(&accounts);
-    let mut login = Login::start(&bed, &[]);
+    let mut login = Login::start(&bed, ID);
     let back = sent_back(&login.address);
     let mut keyboard = login.child.stdin.take().unwrap();
     keyboard.write_all(format!("http://127.0.0.1/?\n{back}\n").as_bytes()).unwrap();
@@ -299,7 +251,7 @@ fn a_service_that_is_gone_is_an_error_with_its_name() {
     let manifest = bed.plugin_dir().join(ID).join("plugin.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace(&format!("{}/api", accounts.address()), &format!("{gone}/api"))).unwrap();
-    let login = Login::start(&bed, &[]);
+    let login = Login::start(&bed, ID);
     let _ = get(&sent_back(&login.address));
     let words = login.fails();
     assert!(words.contains(&format!("{gone} cannot be reached")), "{words}");
@@ -339,11 +291,8 @@ fn a_package_says_where_it_logs_in_before_it_is_installed_and_does_so_with_tls_o
 /// A token address that speaks TLS and gives tokens to whoever sends a form.
 fn token_server(tls: Arc<ServerConfig>) -> Server {
     let serve = |stream: &mut dyn Stream, head: &str| {
-        let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-        let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let mut form = vec![0; length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)];
-        stream.read_exact(&mut form)?;
-        let body = format!(r#"{{"access_token":"{ACCESS}","token_type":"Bearer","refresh_token":"{REFRESH}"}}"#);
+        web::body(stream, head)?;
+        let body = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"r"}"#;
         let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
         stream.write_all(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}").as_bytes())
     };
@@ -359,17 +308,13 @@ fn tokens_come_over_tls_from_whoever_proves_to_be_the_service() {
         (&known, "elsewhere.example", "does not prove that it is"),
     ] {
         let accounts = Accounts::start(Manner::Grants);
-        let bed = with_client(&accounts);
-        let roots = bed.path("roots.pem");
-        fs::write(&roots, known.pem()).unwrap();
+        let bed = with_client(&accounts).trusting(&known);
         let tokens = token_server(authority.server(name));
         let manifest = bed.plugin_dir().join(ID).join("plugin.toml");
         let text = fs::read_to_string(&manifest).unwrap();
         let there = format!("https://{}/api/token", tokens.at("localhost"));
         fs::write(&manifest, text.replace(&format!("http://{}/api/token", accounts.address()), &there)).unwrap();
-        let mut command = bed.command(&["plugin", "login", ID, "--no-browser"]);
-        command.env("SSL_CERT_FILE", &roots).env_remove("SSL_CERT_DIR");
-        let login = Login::of(command);
+        let login = Login::start(&bed, ID);
         let _ = get(&sent_back(&login.address));
         if part.is_empty() {
             let output = login.ends();
@@ -383,39 +328,4 @@ fn tokens_come_over_tls_from_whoever_proves_to_be_the_service() {
             assert!(tokens.heads().is_empty() && !logged_in(&bed));
         }
     }
-}
-
-#[test]
-fn after_the_login_the_plugin_speaks_to_its_service_with_the_token() {
-    let accounts = Accounts::start(Manner::Grants);
-    let api = Server::answering("HTTP/1.1 204 No Content\r\n\r\n");
-    let bed = Bed::new();
-    let manifest = bed.install("spotify").join("plugin.toml");
-    let text = fs::read_to_string(&manifest).unwrap();
-    let here = text.replace("https://accounts.spotify.com", &format!("http://{}", accounts.address()));
-    fs::write(&manifest, here.replace("api.spotify.com:443", &api.target())).unwrap();
-    let network = format!("network:{}", api.target());
-    bed.configure(&Config::new().plugin("spotify", &format!("grants = [\"filesystem\", \"{network}\"]\n{PATIENT}")));
-    bed.works(&["plugin", "config", "set", "spotify", "client_id", CLIENT]);
-    bed.works(&["plugin", "config", "set", "spotify", "api_url", &format!("http://{}/v1", api.target())]);
-    let daemon = bed.start();
-    let before = daemon.wait_ready("spotify");
-    let refused = bed.refused(&["plugin", "call", "spotify", "play"]);
-    assert!(refused.contains("`midimon plugin login spotify`") && api.heads().is_empty(), "{refused}");
-
-    let login = Login::of(bed.command(&["plugin", "login", "spotify", "--no-browser"]));
-    let _ = get(&sent_back(&login.address));
-    let output = login.ends();
-    assert!(output.status.success(), "{output:?}");
-    let worker = daemon.wait_restarted(&before);
-    assert_eq!(bed.works(&["plugin", "call", "spotify", "play"]).trim(), "plays");
-    let head = &api.heads()[0];
-    assert!(head.starts_with("PUT /v1/me/player/play HTTP/1.1"), "{head}");
-    assert!(head.to_ascii_lowercase().contains(&format!("authorization: bearer {}", ACCESS.to_lowercase())), "{head}");
-
-    bed.works(&["plugin", "login", "spotify", "--logout"]);
-    daemon.wait_restarted(&worker);
-    let after = bed.refused(&["plugin", "call", "spotify", "play"]);
-    assert!(after.contains("nobody is logged in") && api.heads().len() == 1, "{after}");
-    daemon.stop();
 }

@@ -1,7 +1,7 @@
 //! One plugin in Rust, built as a native library and as a component, says the same to servers and hears the same.
 
 use midimon::control::protocol::Request;
-use midimon_tests::web::{Authority, Server, Stream};
+use midimon_tests::web::{Authority, Server, Stream, body, header};
 use midimon_tests::{Bed, Config, Daemon};
 use serde_json::{Value, json};
 use std::io;
@@ -19,9 +19,7 @@ struct Pair {
 
 impl Pair {
     fn new(authority: &Authority, targets: &[String]) -> Self {
-        let bed = Bed::new();
-        let roots = bed.path("roots.pem");
-        std::fs::write(&roots, authority.pem()).unwrap();
+        let bed = Bed::new().trusting(authority);
         let mut config = Config::new();
         let grants: Vec<_> = targets.iter().map(|target| format!("network:{target}")).collect();
         for id in BOTH {
@@ -34,8 +32,7 @@ impl Pair {
             config = config.plugin(id, &format!("grants = {grants:?}\ntimeout_ms = 20000"));
         }
         bed.configure(&config);
-        let environment = [("SSL_CERT_FILE", roots.to_str().unwrap()), ("SSL_CERT_DIR", "")];
-        let daemon = bed.start_in(&["--input", "stdin"], &environment);
+        let daemon = bed.start();
         for id in BOTH {
             daemon.wait_ready(id);
         }
@@ -59,19 +56,9 @@ impl Pair {
     }
 }
 
-/// What a header of a request's head says.
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    head.lines().find_map(|line| {
-        let (known, value) = line.split_once(": ")?;
-        known.eq_ignore_ascii_case(name).then_some(value)
-    })
-}
-
 /// A server with an answer for everything.
 fn serve(stream: &mut dyn Stream, head: &str) -> io::Result<()> {
-    let length = header(head, "content-length").map_or(0, |length| length.parse().expect("a length"));
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
+    let body = body(stream, head)?;
     let path = head.split(' ').nth(1).expect("a path");
     let (status, more, answer) = match path.split('?').next().unwrap_or_default() {
         "/echo" => {

@@ -59,8 +59,10 @@ impl Client {
     /// With the user's settings, and what was kept of the login.
     pub fn new(host: Host, settings: LoginSettings, api: &str, tokens: &str) -> Self {
         let data = host.data_dir();
-        let session = Session::of(&settings, data.as_deref().and_then(Session::load));
-        if session.is_none()
+        let kept = data.as_deref().and_then(Session::load);
+        let session = Session::of(&settings, kept.clone());
+        // tokens that nobody will use do not lie about
+        if (session.is_none() || session != kept)
             && let Some(Err(error)) = data.as_deref().map(Session::forget)
         {
             host.log(Level::Warn, &format!("the login that ended cannot be deleted: {error}"));

@@ -237,6 +237,7 @@ fn a_login_that_is_over_is_said_and_asks_nobody_again_until_there_is_another() {
     // somebody logged in again
     let again = settings(&server, "").replace("refresh-0", "y").replace("access-0", "x");
     let mut plugin = Driver::<Spotify>::start_in(&place.0, &again).unwrap();
+    assert!(!place.0.join("session.json").exists(), "the tokens of the login before are gone before the first call");
     connecting(&mut plugin);
     call(&mut plugin, "play", "{}").unwrap();
     drop(plugin);

@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// The file's name in the data directory.
 const FILE: &str = "session.json";
+/// What is written before it takes that name.
+const NEXT: &str = "session.new";
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 /// An access token is renewed so many seconds before its end, for clocks that differ.
@@ -120,7 +122,7 @@ impl Session {
     /// # Errors
     /// What the file system says.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
-        let next = dir.join("session.new");
+        let next = dir.join(NEXT);
         let mut file = std::fs::File::create(&next)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
@@ -128,15 +130,16 @@ impl Session {
         std::fs::rename(next, dir.join(FILE))
     }
 
-    /// Forgets what was kept.
+    /// Forgets what was kept, and what was on the way to it when a process was killed.
     ///
     /// # Errors
     /// What the file system says.
     pub fn forget(dir: &Path) -> io::Result<()> {
-        match std::fs::remove_file(dir.join(FILE)) {
+        let remove = |name| match std::fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        }
+        };
+        remove(FILE).and(remove(NEXT))
     }
 }
 
@@ -202,9 +205,11 @@ mod tests {
         assert!(Session::load(&dir) == Some(session));
         std::fs::write(dir.join(FILE), "{\"origin\":").unwrap();
         assert!(Session::load(&dir).is_none());
+        std::fs::write(dir.join(NEXT), "half of a token").unwrap();
         Session::forget(&dir).unwrap();
         Session::forget(&dir).unwrap();
         assert!(Session::load(&dir).is_none());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
