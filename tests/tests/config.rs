@@ -1,7 +1,8 @@
 //! Configurations with mistakes: all are named at once, and what ran runs on.
 
 use midimon::control::model::{ConfigState, ConfigStatus};
-use midimon_tests::{Bed, Config};
+use midimon_tests::pages::Page;
+use midimon_tests::{Bed, Config, eventually, installed};
 use serde_json::Value;
 use std::process::Output;
 
@@ -180,5 +181,106 @@ fn a_plugin_directory_that_is_not_there_is_told_in_one_sentence() {
     let problems = daemon.status().problems;
     let sentence = format!("cannot read the plugin directory {}", bed.plugin_dir().display());
     assert!(problems.len() == 1 && problems[0].starts_with(&sentence), "{problems:?}");
+    daemon.stop();
+}
+
+const RIGHT: &str = r#"params = { volume = 60, device = "Desk" }"#;
+
+/// Spotify under development and `crashy` installed; their mappings take these parameters and this action.
+fn mapped(bed: &Bed, params: &str, action: &str) {
+    let mapping = |note: u8, rest: &str| {
+        format!(
+            "[[global_mappings]]\ntrigger = {{ type = \"Note\", note = {note} }}\naction = {{ type = \"Plugin\", {rest} }}\n"
+        )
+    };
+    bed.configure_text(&format!(
+        "schema = 1\nplugins.dir = \"{}\"\n{}{}",
+        bed.plugin_dir().display(),
+        mapping(60, &format!(r#"plugin = "spotify", action = "set_volume", {params}"#)),
+        mapping(61, &format!(r#"plugin = "crashy", action = "{action}""#)),
+    ));
+}
+
+fn with_two_plugins() -> Bed {
+    let bed = installed::bed("crashy", &[]);
+    bed.install("spotify");
+    mapped(&bed, RIGHT, "ok");
+    bed
+}
+
+#[test]
+fn calls_that_do_not_fit_the_plugins_that_are_there_are_warnings_of_the_check() {
+    let bed = with_two_plugins();
+    assert_eq!(bed.works(&["check"]), format!("{}: ok, 1 mode, 2 mappings, 0 warnings\n", bed.config_file().display()));
+    assert_eq!(bed.json(&["check", "--json"])["diagnostics"], serde_json::json!([]));
+
+    mapped(&bed, "params = { volme = 60, device = 5 }", "segfalt");
+    let shown = bed.works(&["check"]);
+    for part in [
+        "warning[MM0216]: `set_volume` has no parameter `volme`; it has: volume, device",
+        "did you mean `volume`?",
+        "warning[MM0216]: the parameter `device` of `set_volume` must be of type string",
+        "warning[MM0215]: plugin `crashy` has no action `segfalt`",
+        "did you mean `segfault`?",
+        "config.toml:5:",
+        "config.toml:8:",
+        "ok, 1 mode, 2 mappings, 3 warnings",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let report = bed.json(&["check", "--json"]);
+    assert_eq!(report["ok"], true);
+    let found = report["diagnostics"].as_array().expect("a list");
+    let found: Vec<_> = found.iter().map(|one| (&one["code"], &one["severity"], &one["line"])).collect();
+    let warning = serde_json::json!(["MM0216", "MM0215", "warning", 5, 8]);
+    let [params, action, severity, first, second] = [0, 1, 2, 3, 4].map(|index| &warning[index]);
+    assert_eq!(found, [(params, severity, first), (params, severity, first), (action, severity, second)]);
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_a_warning_of_the_check_until_it_is_installed() {
+    let bed = Bed::new();
+    bed.configure(&good(60).note(61, "echo", "say"));
+    let shown = bed.works(&["check"]);
+    assert!(shown.contains("warning[MM0214]: there is no plugin `echo`") && shown.contains("1 warning\n"), "{shown}");
+    bed.install("echo");
+    assert!(bed.works(&["check"]).ends_with("0 warnings\n"));
+}
+
+#[test]
+fn the_reference_shows_what_the_check_prints() {
+    let bed = with_two_plugins();
+    mapped(&bed, "params = { volme = 60 }", "ok");
+    let shown = bed.works(&["check"]).replace(&*bed.config_file().to_string_lossy(), "config.toml");
+    let page = Page::read("docs/configuration.md").text;
+    let block = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    assert!(block.starts_with("warning[MM0216]"), "{block}");
+    assert!(shown.starts_with(block), "{shown}");
+}
+
+#[test]
+fn a_reload_takes_calls_that_do_not_fit_and_warns_of_them() {
+    let bed = with_two_plugins();
+    let mut daemon = bed.start();
+    daemon.wait_ready("crashy");
+    daemon.answers("crashy", 61);
+    let told = bed.works(&["reload"]);
+    assert!(!told.contains("warning"), "{told}");
+    assert!(!daemon.log_text().contains("MM02"), "{}", daemon.log_text());
+
+    // saved, and nobody says `reload`
+    mapped(&bed, "params = {}", "slow\", params = { mss = 1 }, on = \"press");
+    eventually("the log warns", || match daemon.log_text() {
+        log if log.contains("`slow` has no parameter `mss`; it has: ms") => Ok(()),
+        log => Err(log),
+    });
+    let told = bed.works(&["reload"]);
+    assert!(
+        told.contains("warning[MM0216]: `slow` has no parameter `mss`") && told.contains("config.toml:8:"),
+        "{told}"
+    );
+    let config = daemon.status().config;
+    assert_eq!((&config.state, config.mappings), (&ConfigState::Ok, 2), "{config:?}");
+    daemon.answers("crashy", 61);
     daemon.stop();
 }

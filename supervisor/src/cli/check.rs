@@ -4,6 +4,7 @@ use super::output::{Colour, Look};
 use super::safe_text::safe_text;
 use super::units::count;
 use super::{CliError, Context};
+use crate::daemon::Catalogue;
 use crate::mapping::config::{Code, Diagnostics, Loaded, Severity, load_file};
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 /// `midimon check`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All mistakes are shown at once; the exit code is 1 when there are errors.
+All mistakes are shown at once, and mappings that do not fit the plugins that are there;
+the exit code is 1 when there are errors, warnings leave it 0.
 
 Examples:
   midimon check
@@ -37,7 +39,10 @@ struct Report<'a> {
 impl Check {
     pub(super) fn execute(self, context: &Context) -> Result<(), CliError> {
         let path = self.file.unwrap_or_else(|| context.home.config_file());
-        let loaded = load_file(&path);
+        let mut loaded = load_file(&path);
+        if let Ok(Loaded { plugins_dir, calls, warnings, .. }) = &mut loaded {
+            Catalogue::compare(&context.home, plugins_dir.as_deref(), calls, warnings);
+        }
         let report = Report::new(path.display().to_string(), &loaded);
         if self.json {
             context.out.json(&report)?;

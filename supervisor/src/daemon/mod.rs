@@ -4,6 +4,7 @@
 //! and compiles plugins, the manager's threads run them, the executor's threads have
 //! effects, and the main thread here waits for notices and reads the configuration.
 
+mod catalogue;
 mod control;
 mod effects;
 mod plugins;
@@ -13,6 +14,8 @@ mod signals;
 mod sources;
 mod timers;
 mod watch;
+
+pub use catalogue::Catalogue;
 
 use crate::action::{Executor, KeyboardChoice};
 use crate::control::Daemon;
@@ -291,7 +294,12 @@ impl Running {
 
     fn reload_and_log(&self, plugins_too: bool) {
         match self.reload_config(plugins_too) {
-            Ok(report) => tracing::info!("configuration read: {} mappings", report.mappings),
+            Ok(report) => {
+                tracing::info!("configuration read: {} mappings", report.mappings);
+                if let Some(warnings) = report.warnings {
+                    tracing::warn!("{}", warnings.trim_end());
+                }
+            }
             Err(refusal) if self.config.is_loaded() => {
                 tracing::error!("{refusal}\nthe configuration before stays in force");
             }

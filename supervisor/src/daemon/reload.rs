@@ -3,7 +3,7 @@
 //! A reload reads, checks and compiles everything, tells the workers what is
 //! new, and only then swaps: an error at any point leaves the old one in force.
 
-use super::Running;
+use super::{Catalogue, Running};
 use crate::control::model::{ConfigState, ConfigStatus, ReloadReport};
 use crate::control::protocol::{ErrorCode, Refusal};
 use crate::mapping::compiled::Compiled;
@@ -90,23 +90,18 @@ impl Running {
     fn read_and_apply(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
         let loaded = load_file(&self.config.path)
             .map_err(|diagnostics| Refusal::new(ErrorCode::Config, diagnostics.render(false)))?;
-        let Loaded { compiled, plugins, plugins_dir, warnings, .. } = loaded;
-        let report = ReloadReport {
-            path: self.config.path.clone(),
-            modes: compiled.modes.len(),
-            mappings: compiled.mappings.len(),
-            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
-            plugins: Vec::new(),
-        };
+        let Loaded { compiled, plugins, plugins_dir, calls, mut warnings, .. } = loaded;
+        let (modes, mappings) = (compiled.modes.len(), compiled.mappings.len());
         let selection = selection(&compiled);
         self.router
             .configure(&self.manager, compiled)
             .map_err(|(id, error)| Refusal::new(ErrorCode::Config, format!("plugin {id}: {error}")))?;
         self.inputs().select(&selection);
+        let directory = plugins_dir.clone();
         let plugins = Some((plugins_dir, plugins));
         let plugins_changed = {
             let mut state = self.config.state();
-            (state.modes, state.mappings) = (report.modes, report.mappings);
+            (state.modes, state.mappings) = (modes, mappings);
             state.selection = selection;
             let changed = state.plugins != plugins;
             state.plugins.clone_from(&plugins);
@@ -118,7 +113,17 @@ impl Running {
             self.manager.set_policies(directory.filter(|_| !self.safe_mode), policies(&settings));
             self.plugins.ask();
         }
-        Ok(report)
+        // it is in force by now: reading manifests holds up nothing
+        if !self.safe_mode {
+            Catalogue::compare(&self.home, directory.as_deref(), &calls, &mut warnings);
+        }
+        Ok(ReloadReport {
+            path: self.config.path.clone(),
+            modes,
+            mappings,
+            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
+            plugins: Vec::new(),
+        })
     }
 }
 

@@ -208,7 +208,7 @@ impl Settings {
             }
             ParamType::Boolean => (text.parse::<bool>().ok().map(Value::Bool), "true or false"),
             // cannot be in a manifest
-            ParamType::Table => (None, "a table, which cannot be set here"),
+            ParamType::Array | ParamType::Table => (None, "a list or table, which cannot be set here"),
         };
         let value = value.ok_or_else(|| SettingsError::Type { name: name.to_owned(), wanted })?;
         self.values.insert(name.to_owned(), value);

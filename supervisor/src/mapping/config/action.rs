@@ -1,5 +1,6 @@
 //! `action = { type = … }`.
 
+use super::calls::Places;
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::keystroke::keystroke;
@@ -7,7 +8,7 @@ use super::midi_out::send_midi;
 use super::model::{Action, ActionKind, Named, On};
 use super::params::params;
 use super::text::cut;
-use super::walker::{Field, Table};
+use super::walker::{Field, Span, Table};
 use crate::mapping::types::{Effect, PluginBinding, Shell};
 use midimon_shared::PluginId;
 use std::time::Duration;
@@ -102,11 +103,11 @@ fn nested(field: Field<'_>, depth: usize) -> Option<Action> {
     Some(Action { kind, on, label, span })
 }
 
-/// The plugin that a trigger or an action names.
-pub(super) fn plugin_id(table: &mut Table<'_>) -> Option<PluginId> {
+/// The plugin that a trigger or an action names, and where.
+pub(super) fn plugin_id(table: &mut Table<'_>) -> Option<(PluginId, Span)> {
     let id = table.take("plugin").required();
     match id.clone().text(256)?.parse::<PluginId>() {
-        Ok(plugin) => Some(plugin),
+        Ok(plugin) => Some((plugin, id.span())),
         Err(error) => {
             id.error(Code::BadPluginId, error.to_string());
             None
@@ -117,15 +118,17 @@ pub(super) fn plugin_id(table: &mut Table<'_>) -> Option<PluginId> {
 fn plugin(table: &mut Table<'_>) -> Option<(ActionKind, String)> {
     table.call("a Plugin action");
     let plugin = plugin_id(table);
-    let action = table.take("action").required().name();
-    let params = params(table.take("params"));
+    let (action_field, params_field) = (table.take("action").required(), table.take("params"));
+    let (action, params) = (action_field.clone().name(), params(params_field.clone()));
     let timeout = table.take("timeout_ms").number::<u32>(1..=600_000);
-    let (plugin, action, params) = (plugin?, action?, params?);
+    let ((plugin, place), action, params) = (plugin?, action?, params?);
+    let places = Box::new(Places::new(place, &action_field, &params_field));
     let label = format!("Plugin {plugin} {action}");
     let timeout = timeout.map(|ms| Duration::from_millis(ms.into()));
     let (action, params) = (action.into(), params.into());
     // whether it is paired shows when `on` is known, which an outer action may say
-    Some((ActionKind::Plugin(PluginBinding { plugin, action, params, timeout, paired: false }), label))
+    let binding = PluginBinding { plugin, action, params, timeout, paired: false };
+    Some((ActionKind::Plugin(binding, places), label))
 }
 
 fn text(table: &mut Table<'_>) -> Option<(Effect, String)> {

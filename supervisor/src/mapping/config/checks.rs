@@ -51,12 +51,12 @@ fn unique<'d>(what: &str, names: impl Iterator<Item = (&'d str, &'d Span)>, sink
 }
 
 /// Calls a function with an action and everything within it.
-fn visit<'d>(action: &'d Action, visitor: &mut impl FnMut(&'d Action)) {
+pub(super) fn visit<'d>(action: &'d Action, visitor: &mut impl FnMut(&'d Action)) {
     visitor(action);
     match &action.kind {
         ActionKind::Sequence(actions) => actions.iter().for_each(|action| visit(action, visitor)),
         ActionKind::Repeat { action, .. } => visit(action, visitor),
-        ActionKind::Plugin(_) | ActionKind::Effect(_) | ActionKind::Mode(_) | ActionKind::Delay { .. } => {}
+        ActionKind::Plugin(..) | ActionKind::Effect(_) | ActionKind::Mode(_) | ActionKind::Delay { .. } => {}
     }
 }
 

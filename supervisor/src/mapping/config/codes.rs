@@ -78,6 +78,13 @@ codes! {
     DoesNothing = "MM0212": "Written out, the action of this mapping has no step that does anything."
     ProgramNotFound = "MM0213": "The program is in none of the folders of PATH, so the action would fail. Install it, or \
         write its full path."
+    UnknownPlugin = "MM0214": "No plugin of this id is installed or in the folder `dir` of [plugins], so what is mapped to it \
+        does nothing. Install it, or correct the name: `midimon plugin list` shows what is installed."
+    UnknownAction = "MM0215": "The plugin's manifest lists its actions, and this one is not among them, so the plugin will most \
+        likely refuse it. Correct the name, or update the plugin if a newer version has it."
+    BadParams = "MM0216": "The parameters do not fit what the plugin's manifest says of this action: one that it needs is \
+        missing, is of another type, or is unknown. The call is made all the same; what the plugin makes of it is its own \
+        affair."
 }
 
 impl Serialize for Code {

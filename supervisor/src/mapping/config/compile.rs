@@ -132,7 +132,7 @@ impl<'d> Compiler<'d> {
                 steps.press.repeat(&once.press, *count, *delay_ms)?;
                 return steps.release.repeat(&once.release, *count, *delay_ms);
             }
-            ActionKind::Plugin(binding) => Step::Plugin(self.binding(binding, on == On::Both)),
+            ActionKind::Plugin(binding, _) => Step::Plugin(self.binding(binding, on == On::Both)),
             ActionKind::Effect(Effect::Panic) => Step::Panic(self.effect(&Effect::Panic)),
             ActionKind::Effect(effect) => Step::Effect(self.effect(effect)),
             ActionKind::Delay { ms } => Step::Delay(*ms),

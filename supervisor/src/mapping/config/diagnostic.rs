@@ -102,9 +102,23 @@ impl Diagnostics {
     }
 
     pub(super) fn new(file: String, source: Arc<str>, sink: Sink) -> Self {
-        let mut list = sink.list.into_inner();
-        list.sort_by_key(|diagnostic| diagnostic.span.start);
-        Self { file, source, list, omitted: sink.omitted.get() }
+        let mut all = Self { file, source, list: sink.list.into_inner(), omitted: sink.omitted.get() };
+        all.sort();
+        all
+    }
+
+    /// Adds one about the same file, unless there is no room; then it is only counted.
+    pub(super) fn add(&mut self, diagnostic: impl FnOnce() -> Diagnostic) {
+        if self.list.len() < Self::KEPT {
+            self.list.push(diagnostic());
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    /// Puts them into the order of the file.
+    pub(super) fn sort(&mut self) {
+        self.list.sort_by_key(|diagnostic| diagnostic.span.start);
     }
 
     /// The file's name as given.

@@ -5,6 +5,7 @@
 //! serde cannot: its errors inside tagged tables point at the table's header.
 
 mod action;
+mod calls;
 mod checks;
 mod codes;
 mod compile;
@@ -20,6 +21,7 @@ mod text;
 mod trigger;
 mod walker;
 
+pub use calls::{CallFault, CallPart, KnownPlugins, PluginCalls};
 pub use codes::{Code, explain};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Suggestion};
 pub use document::Logging;
@@ -54,6 +56,8 @@ pub struct Loaded {
     pub plugins_dir: Option<PathBuf>,
     /// `[logging]`; its file is as written.
     pub logging: Logging,
+    /// What it asks of plugins: to be compared by whoever knows them.
+    pub calls: PluginCalls,
     /// Warnings and notes, no errors.
     pub warnings: Diagnostics,
 }
@@ -95,6 +99,7 @@ pub fn load_text(file: &str, text: &str, program_exists: &dyn Fn(&str) -> bool) 
             plugins: read.plugins,
             plugins_dir: read.plugins_dir.map(PathBuf::from),
             logging: read.logging,
+            calls: PluginCalls::of(&read.document),
             warnings: diagnostics,
         }),
         _ => Err(diagnostics),

@@ -1,5 +1,6 @@
 //! A configuration as written: checked key by key, its names not yet resolved.
 
+use super::calls::Places;
 use super::walker::Span;
 use crate::mapping::compiled::{DeviceConfig, Slot};
 use crate::mapping::events::EventTable;
@@ -55,6 +56,8 @@ pub(super) struct Trigger {
 #[derive(Debug)]
 pub(super) struct PluginEvent {
     pub plugin: PluginId,
+    /// Where that is named.
+    pub place: Span,
     pub name: Arc<str>,
     /// `None`: any.
     pub value: Option<Arc<str>>,
@@ -72,7 +75,7 @@ pub(super) struct Action {
 
 #[derive(Debug)]
 pub(super) enum ActionKind {
-    Plugin(PluginBinding),
+    Plugin(PluginBinding, Box<Places>),
     Effect(Effect),
     Mode(Named),
     Sequence(Vec<Action>),

@@ -131,7 +131,7 @@ fn plugin(mut table: Table<'_>) -> Option<Trigger> {
     let value = if is_empty { Some("") } else { value.text(MAX_EVENT_VALUE) };
     let span = table.span();
     table.finish();
-    let (plugin, name) = (plugin?, name?);
+    let ((plugin, place), name) = (plugin?, name?);
     if value_wrong && value.is_none() {
         return None;
     }
@@ -139,7 +139,7 @@ fn plugin(mut table: Table<'_>) -> Option<Trigger> {
         Some(value) => format!("Plugin {plugin} {name} \"{}\"", cut(value, 30)),
         None => format!("Plugin {plugin} {name}"),
     };
-    let event = Some(PluginEvent { plugin, name: name.into(), value: value.map(Into::into) });
+    let event = Some(PluginEvent { plugin, place, name: name.into(), value: value.map(Into::into) });
     // both are known when all triggers are
     let (slot, (min, max)) = (Slot::event(0), ALL_VALUES);
     Some(Trigger { slot, event, channel: None, device: None, min, max, label, span })
@@ -152,7 +152,7 @@ pub(super) fn number_events(document: &mut Document, context: Context<'_>) {
     let too_many = table.len() > MAX_EVENTS;
     for mapping in &mut document.mappings {
         let Some(trigger) = &mut mapping.trigger else { continue };
-        let Some(PluginEvent { plugin, name, value }) = &trigger.event else { continue };
+        let Some(PluginEvent { plugin, name, value, .. }) = &trigger.event else { continue };
         let key = table.find(plugin, name, value.as_deref().unwrap_or_default());
         let Some(key) = key.filter(|_| !too_many) else {
             let message = format!("a configuration can wait for {MAX_EVENTS} different events of plugins at most");

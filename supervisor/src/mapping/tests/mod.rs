@@ -1,6 +1,7 @@
 //! Timelines: a configuration and what is played on it, against what comes out.
 //! Time is ticked by hand. One file a feature.
 
+mod calls;
 mod channels;
 mod diagnostics;
 mod documentation;

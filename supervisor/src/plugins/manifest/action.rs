@@ -40,15 +40,17 @@ pub enum ParamType {
     Integer,
     Number,
     Boolean,
+    Array,
     Table,
 }
 
 impl ParamType {
-    const WORDS: [(&'static str, Self); 5] = [
+    const WORDS: [(&'static str, Self); 6] = [
         ("string", Self::String),
         ("integer", Self::Integer),
         ("number", Self::Number),
         ("boolean", Self::Boolean),
+        ("array", Self::Array),
         ("table", Self::Table),
     ];
 
@@ -60,6 +62,7 @@ impl ParamType {
             Self::Integer => value.is_i64() || value.is_u64(),
             Self::Number => value.is_number(),
             Self::Boolean => value.is_boolean(),
+            Self::Array => value.is_array(),
             Self::Table => value.is_object(),
         }
     }

@@ -52,7 +52,7 @@ mod login;
 mod settings;
 pub(in crate::plugins) mod walk;
 
-pub use action::{ActionSpec, ParamSpec, ParamType};
+pub use action::{ActionSpec, ParamProblem, ParamSpec, ParamType};
 pub use capabilities::{Ask, CapabilityRequest, MAX_REQUESTS, check_target};
 pub use files::FileEntry;
 pub use login::{ClientId, LoginSpec, is_client_id};

@@ -78,7 +78,7 @@ fn every_mistake_is_reported_at_once_in_its_place() {
             "8:11: `licence` must be a text, not integer",
             "10:14: `memory_mib` must be from 1 to 65536",
             "12:14: unknown capability 'root'; known: filesystem, network, midi, subprocess, input, system-control, audio, mode",
-            "16:32: `type` must be one of: string, integer, number, boolean, table",
+            "16:32: `type` must be one of: string, integer, number, boolean, array, table",
         ]
     );
 }

@@ -1,10 +1,11 @@
 //! Which installed plugins can be started, and with what.
 
-use super::{Installed, Revocations, RevocationsError, Store, StoreError, VersionError, VersionFiles};
+use super::{BadRecord, Installed, Revocations, RevocationsError, Store, StoreError, VersionError, VersionFiles};
 use crate::plugins::discover::{BadPlugin, BadPluginCause, Discovered, Scan, Source};
 use crate::plugins::grants::ConsentFault;
 use crate::plugins::settings::{Handed, Owner, Settings};
 use crate::plugins::{Grants, Manifest, SealedCode};
+use midimon_shared::PluginId;
 use std::sync::Arc;
 
 /// An installed plugin's files, and what the user lets it do and set for it.
@@ -49,6 +50,19 @@ impl Store {
             }
         }
         Ok(scan)
+    }
+
+    /// What each installed plugin says it is, disabled ones too; nothing of one whose files were changed.
+    ///
+    /// # Errors
+    /// The store itself cannot be read.
+    pub fn manifests(&self) -> Result<Vec<(PluginId, Option<Manifest>)>, StoreError> {
+        let manifest = |record: &Installed| self.current_files(record).and_then(|files| files.manifest()).ok();
+        let one = |record: Result<Installed, BadRecord>| match record {
+            Ok(record) => (record.id.clone(), manifest(&record)),
+            Err(bad) => (bad.id, None),
+        };
+        Ok(self.list()?.into_iter().map(one).collect())
     }
 
     fn one(
