@@ -28,10 +28,12 @@ fuzz_target!(|bytes: &[u8]| {
         let input = match ChannelMessage::from_bytes([status, first, second]) {
             Some(message) => Input::Message { source: 0, device: 0, message, unix_ms: 0 },
             // bytes that are no message are an event now and then
-            None if first % 4 == 0 => match engine.compiled().events.find(&EMITTER, "e", ["", "1", "x"][usize::from(second % 3)]) {
-                Some(event) => Input::PluginEvent { event, velocity: None, unix_ms: 0 },
-                None => Input::Timer,
-            },
+            None if first % 4 == 0 => {
+                match engine.compiled().events.find(&EMITTER, "e", ["", "1", "x"][usize::from(second % 3)]) {
+                    Some(event) => Input::PluginEvent { event, velocity: None, unix_ms: 0 },
+                    None => Input::Timer,
+                }
+            }
             None => [Input::Timer, Input::SetMode(first.into()), Input::SourceGone(0), Input::ReleaseAll]
                 [usize::from(status % 4)],
         };

@@ -145,6 +145,7 @@ impl Serialize for Capability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn capabilities_survive_their_text() {
@@ -171,5 +172,15 @@ mod tests {
         }
         let long = format!("midi:{}", "é".repeat(129));
         assert_eq!(long.parse::<Capability>(), Err(InvalidCapability::TargetTooLong(CapabilityKind::Midi)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_can_be_shown_and_is_read_back_as_the_same(text in "(network|midi|subprocess|input|x)(:(?s).{0,9})?") {
+            if let Ok(capability) = text.parse::<Capability>() {
+                prop_assert_eq!(unshowable(&text), None);
+                prop_assert_eq!(capability.to_string(), text);
+            }
+        }
     }
 }

@@ -236,6 +236,7 @@ impl<M: Decode<()>> FrameBuffer<M> {
 mod tests {
     use super::*;
     use crate::protocol::{CallId, Command, Event, Outcome};
+    use proptest::prelude::*;
 
     fn pipe<M: Encode + Decode<()>>() -> (WriteEnd<M>, ReadEnd<M>) {
         let (reader, writer) = io::pipe().unwrap();
@@ -302,6 +303,36 @@ mod tests {
                 }
             }
             assert_eq!(nonce, 300);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_cut_anywhere_are_the_same_messages_and_the_same_fault(
+            nonces in proptest::collection::vec(any::<u64>(), 0..6), tail in proptest::collection::vec(any::<u8>(), 0..30), step in 1_usize..40,
+        ) {
+            let mut bytes = Vec::new();
+            nonces.iter().for_each(|&nonce| codec::encode(&Event::Pong { nonce }, &mut bytes).unwrap());
+            bytes.extend(tail);
+            let read = |step: usize| {
+                let (mut buffer, mut events, mut bytes) = (FrameBuffer::<Event>::new(), Vec::new(), bytes.as_slice());
+                loop {
+                    match buffer.next() {
+                        Ok(Some(event)) => events.push(event),
+                        Ok(None) if bytes.is_empty() => return (events, None),
+                        Ok(None) => {
+                            let (now, later) = bytes.split_at(step.min(bytes.len()));
+                            buffer.spare()[..now.len()].copy_from_slice(now);
+                            buffer.advance(now.len());
+                            bytes = later;
+                        }
+                        Err(fault) => return (events, Some(fault)),
+                    }
+                }
+            };
+            let whole = read(bytes.len().max(1));
+            prop_assert!(whole.0.len() >= nonces.len());
+            prop_assert_eq!(read(step), whole);
         }
     }
 }

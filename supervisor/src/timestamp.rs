@@ -112,6 +112,7 @@ pub(crate) fn date(mut days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn times_survive_their_text() {
@@ -148,6 +149,17 @@ mod tests {
             "2025-01-01T00:00:0\u{661}Z",
         ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_second_survives_its_text_and_no_other_text_is_one(seconds in 0..END, text in "[0-9T:Z-]{0,22}") {
+            let at = Timestamp::from_unix_seconds(seconds);
+            prop_assert_eq!(at.to_string().parse(), Ok(at));
+            if let Ok(read) = text.parse::<Timestamp>() {
+                prop_assert_eq!(read.to_string(), text);
+            }
         }
     }
 }

@@ -113,6 +113,7 @@ fn is_hidden(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn ordinary_text_of_any_language_stays_as_it_is() {
@@ -174,5 +175,15 @@ mod tests {
         assert_eq!(quoted("a\"b\u{1b}[2J\n"), "\"a'b\\u{1b}[2J\\u{a}\"");
         assert_eq!(quoted("“ok” ＂x″ \u{301}"), "\"'ok' 'x' \\u{301}\"");
         assert_eq!(quoted(""), "\"\"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_made_one_that_can_be_shown_and_then_stays(text in "(?s)(.|[\u{300}-\u{310}\u{200B}-\u{202E}\t\\x1b]){0,20}") {
+            let safe = safe_text(&text);
+            prop_assert_eq!(unshowable(&safe), None, "{:?}", safe);
+            prop_assert_eq!(safe_text(&safe), safe.as_ref());
+            prop_assert!(unshowable(&text).is_some() || safe == text);
+        }
     }
 }

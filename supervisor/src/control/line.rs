@@ -43,6 +43,7 @@ pub async fn read_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lines(mut bytes: &[u8], limit: usize) -> Vec<Result<String, Line>> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -72,5 +73,25 @@ mod tests {
         assert_eq!(lines(b"12345678\n", 8), [Ok("12345678".into())]);
         assert_eq!(lines(b"123456789\n", 8), [Err(Line::TooLong)]);
         assert_eq!(lines(&[b'x'; 100_000], 8), [Err(Line::TooLong)]);
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_pieces_they_come_they_are_the_same_lines(
+            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..60), piece in 1_usize..9, limit in 0_usize..12,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let read = |piece: usize| runtime.block_on(async {
+                let mut reader = tokio::io::BufReader::with_capacity(piece, bytes.as_slice());
+                let (mut lines, mut line) = (Vec::new(), Vec::new());
+                while read_line(&mut reader, &mut line, limit).await.unwrap() == Line::Whole {
+                    lines.push(line.clone());
+                }
+                lines
+            });
+            let whole: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+            let lines = whole.into_iter().filter_map(|line| line.strip_suffix(b"\n")).take_while(|line| line.len() <= limit);
+            prop_assert_eq!(read(piece), lines.map(<[u8]>::to_vec).collect::<Vec<_>>());
+        }
     }
 }

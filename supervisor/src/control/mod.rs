@@ -6,7 +6,7 @@
 pub mod admission;
 pub mod client;
 mod connection;
-mod line;
+pub mod line;
 pub mod model;
 pub mod protocol;
 pub mod server;

@@ -164,6 +164,7 @@ pub enum ErrorCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn requests_read_as_documented() {
@@ -190,5 +191,34 @@ mod tests {
         assert_eq!(ok, r#"{"ok":{"a":1}}"#);
         let error = Response::Error(Refusal::new(ErrorCode::NotFound, "no"));
         assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"error":{"code":"not-found","message":"no"}}"#);
+    }
+
+    fn any_request() -> impl Strategy<Value = Request> {
+        let id = || "[a-z0-9][a-z0-9_-]{1,63}".prop_map(|id| id.parse().unwrap());
+        let params = prop::collection::btree_map(any::<String>(), any::<(String, i64)>(), 0..4);
+        let params = params
+            .prop_map(|params| params.into_iter().map(|(name, value)| (name, serde_json::json!(value))).collect());
+        let to = prop_oneof![
+            Just(ModeTarget::Next),
+            Just(ModeTarget::Previous),
+            any::<String>().prop_map(ModeTarget::Name),
+        ];
+        prop_oneof![
+            id().prop_map(|id| Request::WorkerInspect { id }),
+            id().prop_map(|id| Request::WorkerRestart { id }),
+            (id(), any::<String>(), params, any::<Option<u8>>())
+                .prop_map(|(id, action, params, velocity)| Request::PluginCall { id, action, params, velocity }),
+            prop::option::of(to).prop_map(|to| Request::Mode { to }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_is_one_line_and_read_back_as_the_same(request in any_request(), noise in "[{\\[\":,a-z0-9}\\]]{0,40}") {
+            let line = serde_json::to_string(&request).unwrap();
+            prop_assert!(!line.contains('\n'), "{}", line);
+            prop_assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+            let _ = serde_json::from_str::<Request>(&noise);
+        }
     }
 }

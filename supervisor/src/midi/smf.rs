@@ -65,6 +65,9 @@ impl<'a> Timeline<'a> {
     /// # Errors
     /// See [`SmfError`].
     pub fn new(file: &'a [u8]) -> Result<Self, SmfError> {
+        if has_overflowing_division(file) {
+            return Err(SmfError::NotMidi("its header has an impossible number of frames a second".to_owned()));
+        }
         let (header, chunks) = midly::parse(file).map_err(|error| SmfError::NotMidi(error.to_string()))?;
         if header.format == Format::Sequential {
             return Err(SmfError::Patterns);
@@ -131,6 +134,21 @@ impl<'a> Iterator for Timeline<'a> {
         }
         None
     }
+}
+
+/// Whether a header, of which there can be several, divides a second into 128 frames: midly negates the byte that
+/// says so, which is -128, and overflows.
+fn has_overflowing_division(mut file: &[u8]) -> bool {
+    while let Some((head, rest)) = file.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+        let Some((chunk, next)) = rest.split_at_checked(length as usize) else { break };
+        // after 16 bits of format and 16 of tracks
+        if head.starts_with(b"MThd") && chunk.get(4) == Some(&0x80) {
+            return true;
+        }
+        file = next;
+    }
+    false
 }
 
 fn message_of(channel: u8, message: midly::MidiMessage) -> Option<Chunk<'static>> {
@@ -263,6 +281,12 @@ pub(super) mod tests {
         assert!(matches!(Timeline::new(b""), Err(SmfError::NotMidi(_))));
         assert_eq!(Timeline::new(b"MThd\0\0\0\x06\0\x02\0\x01\0\x60").unwrap_err(), SmfError::Patterns);
         assert_eq!(Timeline::new(b"MThd\0\0\0\x06\0\x01\0\x01\0\0").unwrap_err(), SmfError::NoTicks);
+        let good = b"MThd\0\0\0\x06\0\x01\0\x01\xe7\x28".as_slice();
+        assert!(Timeline::new(good).is_ok());
+        let frames = b"MThd\0\0\0\x06\0\x01\0\x01\x80\x60".as_slice();
+        for file in [frames, &[good, frames].concat(), &[b"RIFF\0\0\0\0", frames].concat()] {
+            assert!(matches!(Timeline::new(file), Err(SmfError::NotMidi(why)) if why.contains("frames")), "{file:x?}");
+        }
     }
 
     #[test]
@@ -283,16 +307,20 @@ pub(super) mod tests {
         fn any_bytes_end_without_a_panic_and_in_the_order_of_time(
             tail in prop::collection::vec(any::<u8>(), 0..400),
             tracks in 0u8..4,
+            division: [u8; 2],
         ) {
-            let mut file = b"MThd\0\0\0\x06\0\x01\0\x02\0\x60".to_vec();
+            let mut file = b"MThd\0\0\0\x06\0\x01\0\x02".to_vec();
+            file.extend(division);
             for _ in 0..tracks {
                 file.extend(b"MTrk");
                 file.extend((tail.len() as u32).to_be_bytes());
                 file.extend(&tail);
             }
             file.extend(&tail);
-            let times: Vec<_> = Timeline::new(&file).unwrap().map(|(at, _)| at).collect();
-            prop_assert!(times.is_sorted());
+            if let Ok(timeline) = Timeline::new(&file) {
+                let times: Vec<_> = timeline.map(|(at, _)| at).collect();
+                prop_assert!(times.is_sorted());
+            }
         }
     }
 }

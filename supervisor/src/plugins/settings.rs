@@ -290,6 +290,7 @@ fn find<'s>(specs: &'s [SettingSpec], name: &str) -> Result<&'s SettingSpec, Set
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::os::unix::fs::PermissionsExt;
 
     fn specs() -> Vec<SettingSpec> {
@@ -445,6 +446,29 @@ mod tests {
             let told = Settings::load(dir.path(), Owner::Installed, &"obs".parse().unwrap()).unwrap_err();
             let told = format!("{told} {told:?}");
             assert!(told.contains("obs.json") && !told.contains("s3cret"), "{told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_values_survive_their_file_and_any_damage_is_no_panic(
+            token in ".{0,20}", port: i64, loud: bool, at: prop::sample::Index, with: u8,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut set = settings(dir.path());
+            for (name, text) in [("token", token), ("port", port.to_string()), ("loud", loud.to_string())] {
+                set.set(&specs(), name, &text).unwrap();
+            }
+            set.save().unwrap();
+            prop_assert_eq!(settings(dir.path()), set);
+            let file = dir.path().join("obs.json");
+            let mut bytes = std::fs::read(&file).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            std::fs::write(&file, bytes).unwrap();
+            if let Ok(read) = Settings::load(dir.path(), Owner::Installed, &"obs".parse().unwrap()) {
+                prop_assert!(read.save().is_ok() && settings(dir.path()) == read);
+            }
         }
     }
 }

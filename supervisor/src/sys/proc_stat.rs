@@ -50,6 +50,7 @@ fn ticks_per_s() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn our_own_work_is_seen_to_grow() {
@@ -75,6 +76,19 @@ mod tests {
         let huge = format!("7 (x) S 1 7 7 0 -1 0 0 0 0 0 {all} {all} 0 0 30 10 1 0");
         for text in ["", "7 (x", "7 (x) S 1 2", &huge, "7 (x) S 1 7 7 0 -1 0 0 0 0 0 -1 0 0 0 30 10 1 0"] {
             assert_eq!(ProcStat::parse(text.as_bytes(), 100), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_process_of_any_name_has_worked_as_long_as_it_has(
+            name in prop::collection::vec(1_u8.., 0..20), user in 0_u64..1 << 40, system in 0_u64..1 << 40, threads: u32,
+        ) {
+            let after = format!(") S 1 7 7 0 -1 0 0 0 0 0 {user} {system} 0 0 30 10 {threads} 0 9");
+            let text = [b"7 (", name.as_slice(), after.as_bytes()].concat();
+            let worked = Duration::from_millis((user + system) * 10);
+            prop_assert_eq!(ProcStat::parse(&text, 100), Some(ProcStat { worked, threads }));
+            let _ = ProcStat::parse(&name, 100);
         }
     }
 }

@@ -188,6 +188,7 @@ impl LogTail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lines_of(filter: &mut LogFilter, now_ms: u64, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
@@ -284,5 +285,22 @@ mod tests {
         assert_eq!(tail.newest().count(), 0, "another process wrote them");
         tail.push("new".into());
         assert_eq!(tail.newest().collect::<Vec<_>>(), ["new"]);
+    }
+
+    proptest! {
+        #[test]
+        fn cut_anywhere_they_are_the_same_lines_and_nothing_in_them_acts_on_a_terminal(
+            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>(), 0xCC_u8..0xCE, 0x80_u8..0x90], 0..200), piece in 1_usize..20,
+        ) {
+            let lines = |piece: usize| {
+                let (mut filter, mut lines) = (LogFilter::default(), Vec::new());
+                bytes.chunks(piece).for_each(|bytes| filter.feed(Time::default(), bytes, |line| lines.push(line)));
+                filter.finish(Time::default(), |line| lines.push(line));
+                lines
+            };
+            let whole = lines(200);
+            prop_assert_eq!(&lines(piece), &whole);
+            prop_assert!(whole.iter().all(|line| midimon_shared::text::unshowable(line).is_none()), "{:?}", whole);
+        }
     }
 }

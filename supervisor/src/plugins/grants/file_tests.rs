@@ -2,6 +2,7 @@ use super::*;
 use crate::plugins::manifest::{CapabilityRequest, MAX_REQUESTS};
 use crate::plugins::minisign::SecretKey;
 use crate::workers::status::PluginKind;
+use proptest::prelude::*;
 
 fn cap(text: &str) -> Capability {
     text.parse().unwrap()
@@ -192,5 +193,22 @@ fn a_damaged_file_is_refused_with_its_place() {
     ] {
         let problems = GrantFile::parse(&good.replace(from, to)).unwrap_err();
         assert!(problems.iter().any(|problem| problem.message.contains(told)), "{to}: {problems:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_grants_are_refused_or_grant_no_more_than_was_asked(at: prop::sample::Index, with in "[ -~\n]{0,3}") {
+        let grants = file(&["network:a.org:1", "midi:Synth", "input"], &["input"], &[("?", Some("network:b.org:2")), ("!", None)]);
+        let mut text = grants.to_text();
+        let at = at.index(text.len());
+        text.replace_range(at..=at, &with);
+        match GrantFile::parse(&text) {
+            Ok(read) => {
+                prop_assert!(read.granted.iter().all(|granted| read.asked.contains(granted)));
+                prop_assert_eq!(GrantFile::parse(&read.to_text()).unwrap(), read);
+            }
+            Err(problems) => prop_assert!(!problems.is_empty()),
+        }
     }
 }

@@ -162,6 +162,7 @@ fn is_code(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn flow() -> Flow {
         Flow::new("abc&d", 4711, &[7; RANDOM])
@@ -239,5 +240,21 @@ mod tests {
         let shown = format!("{flow:?} {answer:?}");
         assert!(!shown.contains("s3cret") && !shown.contains(flow.state.as_str()), "{shown}");
         assert!(!shown.contains(flow.verifier.as_str()), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_back_ends_the_login_it_is_of_and_no_other(
+            before in "(code|error|x)?=?[ -~]{0,9}&", after in "(&(code|error|state)=[ -~]{0,9}){0,2}",
+        ) {
+            let (ours, theirs) = (flow(), Flow::new("abc&d", 4711, &[8; RANDOM]));
+            let target = format!("/callback?{before}state={}{after}", *ours.state);
+            prop_assert!(!matches!(theirs.read(&target), Answer::Code(_) | Answer::Refused { .. }), "{}", target);
+            if let Answer::Code(code) = ours.read(&target) {
+                prop_assert!(is_code(&code) && target.contains("code="), "{}", target);
+            }
+            let pasted = format!(" {}{}\n", ours.redirect(), target.strip_prefix(CALLBACK).unwrap());
+            prop_assert_eq!(ours.read_pasted(&pasted), ours.read(target.trim_end()));
+        }
     }
 }

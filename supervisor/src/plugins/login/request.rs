@@ -26,7 +26,8 @@ pub enum Request {
 pub fn read(bytes: &[u8], port: u16) -> Request {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
+    // in whatever pieces it comes, no more of it counts
+    match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Request::Partial,
         Ok(httparse::Status::Partial) => return Request::Refused(Page::TooLong),
@@ -135,6 +136,11 @@ mod tests {
         assert_eq!(read(endless.as_bytes(), 1), Request::Refused(Page::TooLong));
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(MAX_HEADERS + 1));
         assert_eq!(read(many.as_bytes(), 1), Request::Refused(Page::BadRequest));
+        // its end is there, and too late
+        let long = GOOD.replace("*/*", &"x".repeat(MAX_HEAD));
+        assert_eq!(read(long.as_bytes(), 4711), Request::Refused(Page::TooLong));
+        let longest = GOOD.replace("*/*", &"x".repeat(MAX_HEAD - GOOD.len() + 3));
+        assert_eq!(read(longest.as_bytes(), 4711), read(GOOD.as_bytes(), 4711));
     }
 
     #[test]
@@ -152,6 +158,16 @@ mod tests {
         #[test]
         fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = read(&bytes, 4711);
+        }
+
+        #[test]
+        fn in_whatever_pieces_it_comes_it_is_the_same_request(
+            at in 0..GOOD.len(), byte: u8, lines in "([A-Za-z:]{0,4}[ -~]{0,9}\r?\n){0,4}", cut in 0_usize..120,
+        ) {
+            let mut bytes = [lines.as_bytes(), GOOD.as_bytes()].concat();
+            bytes[lines.len() + at] = byte;
+            let (early, whole) = (read(&bytes[..cut.min(bytes.len())], 4711), read(&bytes, 4711));
+            prop_assert!(early == Request::Partial || early == whole, "{:?}, then {:?}", early, whole);
         }
     }
 }

@@ -8,7 +8,7 @@ const MAX_HEAD: usize = 32 * 1024;
 /// Most headers.
 const MAX_HEADERS: usize = 128;
 /// Largest body, in bytes; tokens take a few thousand.
-const MAX_BODY: usize = 128 * 1024;
+pub const MAX_BODY: usize = 128 * 1024;
 /// Most bytes of one response, with its head and the sizes of its chunks.
 pub const MAX_ALL: usize = 2 * (MAX_HEAD + MAX_BODY);
 
@@ -65,9 +65,11 @@ fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Response>, Fault> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
-        let length = match response.parse(bytes).map_err(|_| Fault::NotHttp)? {
+        // in whatever pieces it comes, no more of it counts
+        let head = &bytes[..bytes.len().min(MAX_HEAD)];
+        let length = match response.parse(head).map_err(|_| Fault::NotHttp)? {
             Status::Complete(length) => length,
-            Status::Partial if bytes.len() > MAX_HEAD => return Err(Fault::TooLong),
+            Status::Partial if head.len() == MAX_HEAD => return Err(Fault::TooLong),
             Status::Partial => return Ok(None),
         };
         let status = response.code.ok_or(Fault::NotHttp)?;
@@ -205,6 +207,7 @@ mod tests {
             head("Transfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n"),
             head(&format!("\r\n{body}")),
             head(&format!("X: {body}")),
+            head(&format!("X: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(MAX_HEAD))),
             head(&format!("Transfer-Encoding: chunked\r\n\r\n{}", "1\r\nx\r\n".repeat(MAX_BODY + 1))),
             "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_ALL / 20),
         ] {
@@ -219,6 +222,22 @@ mod tests {
         fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), ended: bool) {
             let _ = read(&bytes, ended);
             let _ = read(&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", bytes.as_slice()].concat(), ended);
+        }
+
+        #[test]
+        fn a_body_in_any_chunks_is_that_body_when_its_last_byte_is_there(
+            parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6), cut: proptest::sample::Index,
+        ) {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for part in &parts {
+                bytes.extend(format!("{:x};a=b\r\n", part.len()).bytes());
+                bytes.extend(part);
+                bytes.extend(b"\r\n");
+            }
+            bytes.extend(b"0\r\n");
+            prop_assert_eq!(read(&bytes[..cut.index(bytes.len())], false), Ok(None));
+            let response = read(&bytes, false).unwrap().unwrap();
+            prop_assert_eq!(&*response.body, &parts.concat());
         }
     }
 }

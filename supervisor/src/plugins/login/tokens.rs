@@ -164,5 +164,16 @@ mod tests {
         fn no_answer_is_a_panic(status in 0_u16..600, body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(status, &body, 5);
         }
+
+        #[test]
+        fn what_is_taken_fits_a_header_and_a_terminal(access in any::<String>(), refresh in "[!-~]{0,9}", scope in "\\PC{0,9}") {
+            let answer = serde_json::json!({
+                "access_token": access, "token_type": "Bearer", "refresh_token": refresh, "scope": scope,
+            });
+            if let Ok(tokens) = read(200, answer.to_string().as_bytes(), 5) {
+                prop_assert_eq!((&*tokens.access, &*tokens.refresh), (&access, &refresh));
+                prop_assert!(is_token(&access) && is_token(&refresh) && scope.is_ascii());
+            }
+        }
     }
 }

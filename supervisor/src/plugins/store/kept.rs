@@ -39,11 +39,17 @@ pub enum KeptData {
 }
 
 impl KeptFile {
-    fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    /// Reads a note.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         strict::parse(text, kept)
     }
 
-    fn to_text(&self) -> String {
+    /// The note as a file has it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
         let publisher = self.publisher.map(|key| format!("publisher = {}\n", quoted(&key.to_string())));
         format!(
             "# A plugin that was removed, and whose data this was.\nschema = 1\nplugin = {}\n{}highest = {}\ndata = \"{}\"\n",
@@ -114,6 +120,7 @@ pub(super) fn all(store: &Store) -> Result<Vec<PluginId>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_note_about_kept_data_survives_its_text_and_is_read_strictly() {
@@ -124,6 +131,21 @@ mod tests {
             assert_eq!(KeptFile::parse(&kept.to_text()).unwrap(), kept);
             assert!(KeptFile::parse(&kept.to_text().replace("highest", "lowest")).is_err());
             assert!(KeptFile::parse(&format!("{}publisher = \"RWx\"\n", kept.to_text())).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_note_is_refused_or_says_what_it_will_say_again(at: prop::sample::Index, with in "[ -~\n]{0,3}") {
+            let plugin = "notes".parse().unwrap();
+            let kept = KeptFile { plugin, publisher: None, highest: Version::new(1, 2, 3), data: KeptData::Keep };
+            let mut text = kept.to_text();
+            let at = at.index(text.len());
+            text.replace_range(at..=at, &with);
+            match KeptFile::parse(&text) {
+                Ok(kept) => prop_assert_eq!(KeptFile::parse(&kept.to_text()).unwrap(), kept),
+                Err(problems) => prop_assert!(!problems.is_empty()),
+            }
         }
     }
 }

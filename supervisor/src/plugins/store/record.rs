@@ -336,6 +336,7 @@ fn as_files<S: Serializer>(files: &[FileEntry], serializer: S) -> Result<S::Ok, 
 #[cfg(test)]
 pub(in crate::plugins) mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     pub(in crate::plugins) fn a_version(version: &str, package: u8) -> InstalledVersion {
         InstalledVersion {
@@ -409,6 +410,19 @@ pub(in crate::plugins) mod tests {
             // cut anywhere it is refused, or says the same
             if let Ok(read) = Installed::parse(&good[..end]) {
                 assert_eq!(read, Installed::parse(&good).unwrap(), "{end}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_record_is_refused_or_says_what_it_will_say_again(at: prop::sample::Index, with in "[ -~\n]{0,3}") {
+            let mut text = a_record().with(a_version("1.1.0-rc.1+b", 2)).with(a_version("1.2.0", 3)).to_text();
+            let at = at.index(text.len());
+            text.replace_range(at..=at, &with);
+            match Installed::parse(&text) {
+                Ok(record) => prop_assert_eq!(Installed::parse(&record.to_text()).unwrap(), record),
+                Err(problems) => prop_assert!(!problems.is_empty()),
             }
         }
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::home::Home;
 use crate::plugins::manifest::Problem;
 use crate::plugins::minisign::SecretKey;
+use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -350,4 +351,20 @@ fn a_store_that_takes_no_more_can_still_revoke_every_key_and_be_read() {
     }
     assert!(store.to_text().len() as u64 <= MAX_BYTES);
     assert_eq!(TrustStore::parse(&store.to_text()).unwrap(), store);
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_store_is_refused_or_says_what_it_will_say_again(place: prop::sample::Index, with in "[ -~\n]{0,3}") {
+        let mut store = TrustStore::default();
+        store.trust(key(), name("one"), How::Command, at(1)).unwrap();
+        store.revoke(key(), name("two"), at(2)).unwrap();
+        let mut text = store.to_text();
+        let place = place.index(text.len());
+        text.replace_range(place..=place, &with);
+        match TrustStore::parse(&text) {
+            Ok(store) => prop_assert_eq!(TrustStore::parse(&store.to_text()).unwrap(), store),
+            Err(problems) => prop_assert!(!problems.is_empty()),
+        }
+    }
 }

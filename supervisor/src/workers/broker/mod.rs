@@ -12,7 +12,7 @@ pub(crate) mod connect;
 mod datagram;
 pub mod desk;
 pub mod effects;
-pub(crate) mod endpoint;
+pub mod endpoint;
 mod held;
 pub(crate) mod jobs;
 pub mod lights;

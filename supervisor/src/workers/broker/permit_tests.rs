@@ -1,5 +1,6 @@
 use super::*;
 use midimon_shared::host::{Light, MouseButton};
+use proptest::prelude::*;
 
 fn grants(texts: &[&str]) -> Grants {
     Grants::parse(texts.iter().copied()).unwrap()
@@ -181,4 +182,37 @@ fn what_is_typed_does_not_reach_the_audit_log() {
     let arguments = vec!["-u".to_owned(), "x y".to_owned()];
     let run = HostCall::Run { program: "date".into(), arguments: arguments.clone(), timeout_ms: 1 };
     assert_eq!(describe(&run), Subject { arguments, ..subject("run", "date", 5) });
+}
+
+proptest! {
+    #[test]
+    fn no_target_but_one_that_means_the_granted_is_permitted(text in "(tcp:|udp:)?[eExX.@\\[\\]:/-]{0,6}(example\\.org|EXAMPLE\\.ORG)?[.:]{0,2}(443|0443|80)?") {
+        let granted = grants(&["network:example.org:443"]);
+        if let Ok(Permit::Connect { endpoint, .. }) = permit(&granted, connect(&text)) {
+            prop_assert_eq!(endpoint.to_string(), "example.org:443");
+            let plain = text.to_ascii_lowercase();
+            let plain = plain.strip_prefix("tcp:").unwrap_or(&plain).replace(".:", ":");
+            prop_assert_eq!(plain, "example.org:443");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_and_its_refusal_is_not_as_long(text in "\\PC{1,9}", times in 1_usize..3000) {
+        let all = grants(&["network:example.org:443", "midi:Synth", "subprocess:git", "input", "mode"]);
+        let long = text.repeat(times);
+        let run = HostCall::Run { program: "git".into(), arguments: vec![long.clone(); 3], timeout_ms: 1 };
+        for (call, most) in [
+            (connect(&long), 256),
+            (HostCall::Text(long.clone()), 1024),
+            (HostCall::SetMode(long.clone()), 256),
+            (emit(&long, ""), 64),
+            (emit("e", &long), 1024),
+            (run, 16 * 1024 / 3),
+        ] {
+            match permit(&all, call) {
+                Ok(_) => prop_assert!(long.len() <= most),
+                Err(refusal) => prop_assert!(refusal.message.len() < 3000, "{}", refusal.message),
+            }
+        }
+    }
 }
