@@ -206,6 +206,19 @@ impl Bed {
         self.start_with(&["--input", "stdin"])
     }
 
+    /// How long the log files of a plugin are, in bytes: the one that is written, and the one before.
+    ///
+    /// # Panics
+    /// There is no log of anybody.
+    #[must_use]
+    pub fn log_sizes(&self, id: &str) -> Vec<u64> {
+        let (now, before) = (format!("{id}.log"), format!("{id}.log."));
+        let logs = fs::read_dir(self.home().join("logs")).expect("the logs").map(|entry| entry.expect("an entry"));
+        let is_its = |name: &str| name == now || name.starts_with(&before);
+        let its = logs.filter(|entry| entry.file_name().to_str().is_some_and(is_its));
+        its.map(|entry| entry.metadata().expect("a log").len()).collect()
+    }
+
     /// As [`Self::start`], with other arguments of `midimon run`.
     ///
     /// # Panics

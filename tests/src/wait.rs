@@ -20,13 +20,20 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
 ///
 /// # Panics
 /// After `limit`.
-pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub fn within<T>(limit: Duration, what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    come_true(limit, look).unwrap_or_else(|seen| panic!("{what}: not within {limit:?}; last seen:\n{seen}"))
+}
+
+/// As [`within`], for what may just as well not come: it is not the test's failure.
+///
+/// # Errors
+/// After `limit`, with what was seen last.
+pub fn come_true<T, E>(limit: Duration, mut look: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let deadline = Instant::now() + limit;
     loop {
         match look() {
-            Ok(found) => return found,
-            Err(seen) if Instant::now() >= deadline => panic!("{what}: not within {limit:?}; last seen:\n{seen}"),
-            Err(_) => std::thread::sleep(POLL),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(POLL),
+            seen => return seen,
         }
     }
 }

@@ -147,9 +147,9 @@ fn at_full_speed_the_sum_holds_every_time_it_is_read() {
 /// As `midimon replay` sees it: recorded speed, real workers, nothing lost.
 fn recorded(id: &str) {
     const EVENTS: u32 = 10_000;
-    // a machine that stalls for a moment loses nothing with a longer queue
+    // a machine that stalls for seconds loses nothing with the longest queue
     let config = Config::new()
-        .plugin(id, "queue_depth = 1024\nmax_age_ms = 5000")
+        .plugin(id, "queue_depth = 4096\nmax_age_ms = 60000")
         .mapping("type = \"CC\", cc = 7", &format!("type = \"Plugin\", plugin = \"{id}\", action = \"quiet\""));
     let bed = bed(&[id], &config);
     let events = (0..EVENTS).map(|n| (10, midi::control(7, u8::try_from(n % 128).expect("a value"))));

@@ -4,10 +4,7 @@
 use midimon::workers::status::WorkerState;
 use midimon_tests::{Bed, Config, Guest, eventually};
 use std::fs;
-use std::time::{Duration, Instant};
-
-/// How long loading may take at most before it is given up, and a little more.
-const LOAD_LIMIT: Duration = Duration::from_secs(15);
+use std::time::Instant;
 
 /// Starts a daemon with `echo` and what is in the bed; some complaint must
 /// contain all of `parts`, in `status` as the user sees it, while echo answers.
@@ -30,9 +27,7 @@ fn complains_each(bed: &Bed, all: &[&[&str]]) {
             if found { Ok(()) } else { Err(format!("no line with all of {parts:?} in\n{text}{}", daemon.log_text())) }
         });
     }
-    let took = started.elapsed();
-    println!("told after {took:.1?}");
-    assert!(took < LOAD_LIMIT, "{took:?}");
+    println!("told after {:.1?}", started.elapsed());
     daemon.answers("echo", 60);
     let failed = daemon.status().workers.into_iter().filter(|worker| worker.state == WorkerState::Failed);
     assert!(failed.into_iter().all(|worker| worker.pid.is_none()), "a worker of a failed plugin still runs");

@@ -173,7 +173,7 @@ fn a_dripping_body_is_cut_before_its_call_ends_and_the_guest_lives_to_tell() {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         loop {
             stream.write_all(b"a")?;
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10)); // as slow as the test's name says
         }
     });
     let server = Server::answering(OK);

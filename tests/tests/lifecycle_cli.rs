@@ -236,7 +236,9 @@ fn every_listing_is_there_for_people_and_as_json() {
         let output = bed.run(&["logs", "echo-wasm"]);
         if String::from_utf8_lossy(&output.stdout).contains("hat {}") { Ok(()) } else { Err(format!("{output:?}")) }
     });
-    for line in printed(&bed, &["logs", "echo-wasm", "--json"]).lines() {
+    let logged = printed(&bed, &["logs", "echo-wasm", "--json"]);
+    assert!(!logged.is_empty());
+    for line in logged.lines() {
         let entry: Value = serde_json::from_str(line).expect("a line of JSON");
         assert_eq!(entry["log"], "echo-wasm");
     }

@@ -106,7 +106,9 @@ fn e103_a_reason_that_imitates_the_prompt_is_quoted_and_answers_nothing() {
     let (status, seen) = session.end();
     assert_eq!(status.code(), Some(1), "{seen}");
     assert_eq!(state(&bed), has("1.0.0", &[]));
-    for line in seen.lines().filter(|line| line.contains("commit")) {
+    let claims: Vec<&str> = seen.lines().filter(|line| line.contains("commit")).collect();
+    assert!(!claims.is_empty(), "{seen}");
+    for line in claims {
         assert!(line.starts_with("             "), "a claim never stands where midimon's own words do: {line:?}");
     }
     // what could leave the quotation is no manifest

@@ -204,7 +204,9 @@ fn doctor_says_what_workers_get_and_needs_no_daemon() {
     }
     let daemon = bed.start();
     let echo = daemon.wait_ready("echo");
-    for layer in echo.layers.iter().filter(|layer| !matches!(layer.layer, Layer::Lockdown | Layer::Cgroup)) {
+    let same = echo.layers.iter().filter(|layer| !matches!(layer.layer, Layer::Lockdown | Layer::Cgroup));
+    assert!(same.clone().count() > 3, "{:?}", echo.layers);
+    for layer in same {
         let tried = report["layers"].as_array().expect("layers");
         let same = tried.iter().find(|tried| tried["layer"] == layer.layer.as_str()).expect("the layer");
         assert_eq!(same["state"], layer.state.to_string(), "{}", layer.layer);

@@ -2,13 +2,14 @@
 
 use super::{Ground, Libraries};
 use midimon::workers::status::{WorkerState, WorkerStatus};
+use midimon_tests::wait::come_true;
 use midimon_tests::{Bed, Config, Daemon, Watch, midi};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The honest plugin beside it.
 const ECHO: u8 = 120;
@@ -279,12 +280,9 @@ fn outside(library: &Path, data: &Path) -> Result<String, String> {
         .stderr(File::create(library.with_extension("log")).expect("a log"))
         .spawn()
         .expect("the control runs");
-    let deadline = Instant::now() + CONTROL_LIMIT;
-    while child.try_wait().expect("its status").is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill(); // it ended meanwhile
-        }
-        std::thread::sleep(Duration::from_millis(1));
+    // one that hangs is killed, and that is what is told of it
+    if come_true(CONTROL_LIMIT, || child.try_wait().expect("its status").ok_or(())).is_err() {
+        child.kill().expect("a child that is not reaped yet");
     }
     let output = child.wait_with_output().expect("its output");
     let text = String::from_utf8_lossy(&output.stdout);
