@@ -10,22 +10,19 @@
 //! layout anew. Xlib does so in parts, and forgets a code that is lent meanwhile:
 //! its character would not be read. So the first loan of a series waits for that.
 
+mod pace;
+
 use super::keyboard::{Keyboard, KeyboardError, is_set};
 use super::keys::{Key, keysym};
 use enigo::{Axis, Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, Settings};
 use midimon_shared::host::{Mouse, MouseButton};
+use pace::Pace;
 use std::collections::HashSet;
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::ConnectionExt as _;
 
-/// How far a program may be behind with the keys it was sent.
-const CATCH_UP: Duration = Duration::from_millis(300);
-/// How long programs need at most to read a layout, on a machine that is not overloaded; it takes them about 1 ms.
-const LAYOUT_READ: Duration = Duration::from_millis(30);
-/// A pause after which another keyboard may have been used.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Spare codes kept for keys that are held while others are lent.
 const RESERVE: usize = 8;
 /// A key code that enigo never lends.
@@ -39,9 +36,7 @@ pub(super) struct X11 {
     lent: HashSet<u32>,
     /// Keys that are down.
     held: usize,
-    /// The first key since a pause.
-    first: Instant,
-    last: Option<Instant>,
+    pace: Pace,
 }
 
 impl X11 {
@@ -52,7 +47,7 @@ impl X11 {
         }
         let unusable = |error: String| format!("the X server that DISPLAY names cannot be used ({error})");
         let (layout, enigo) = connect().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { enigo: Some(enigo), layout, lent: HashSet::new(), held: 0, first: Instant::now(), last: None })
+        Ok(Self { enigo: Some(enigo), layout, lent: HashSet::new(), held: 0, pace: Pace::default() })
     }
 
     fn send(&mut self, keysym: u32, direction: Direction) -> Result<(), KeyboardError> {
@@ -62,10 +57,8 @@ impl X11 {
             let (layout, enigo) = connect().map_err(|error| failed(error.to_string()))?;
             (self.layout, self.enigo) = (layout, Some(enigo));
         }
-        let is_first = self.last.is_none_or(|last| last.elapsed() > PAUSE);
-        if !self.layout.keys.contains(&keysym) && self.lent.insert(keysym) && !is_first {
-            std::thread::sleep(LAYOUT_READ.saturating_sub(self.first.elapsed()));
-        }
+        let is_lent = !self.layout.keys.contains(&keysym) && self.lent.insert(keysym);
+        std::thread::sleep(self.pace.wait(Instant::now(), is_lent));
         let enigo = self.enigo.as_mut().ok_or_else(|| failed("the connection is lost".to_owned()))?;
         enigo.key(enigo::Key::Other(keysym), direction).map_err(|error| failed(error.to_string()))?;
         self.held = match direction {
@@ -73,18 +66,14 @@ impl X11 {
             Direction::Release => self.held.saturating_sub(1),
             Direction::Click => self.held,
         };
-        let now = Instant::now();
-        if is_first {
-            self.first = now;
-        }
-        self.last = Some(now);
+        self.pace.sent(Instant::now());
         Ok(())
     }
 
     /// Waits until programs have caught up; then closing enigo gives the codes back.
     fn give_back(&mut self) {
-        if let (false, Some(last)) = (self.lent.is_empty(), self.last) {
-            std::thread::sleep(CATCH_UP.saturating_sub(last.elapsed()));
+        if !self.lent.is_empty() {
+            std::thread::sleep(self.pace.until_caught_up(Instant::now()));
         }
         self.lent.clear();
         self.enigo = None;
