@@ -41,6 +41,7 @@ fn text(value: Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn values_become_text_in_the_order_written() {
@@ -57,5 +58,18 @@ mod tests {
         }
         assert!(Params::parse("[".repeat(100_000)).is_err());
         assert!(Params::parse(format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_PARAMS))).unwrap_err().contains("limit"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_is_taken_with_all_its_names_and_nothing_else_is(
+            values in prop::collection::btree_map(any::<String>(), any::<String>(), 0..5), text in any::<String>(),
+        ) {
+            let _ = Params::parse(text);
+            let json = serde_json::to_string(&values).unwrap();
+            let params = Params::parse(json.clone()).unwrap();
+            prop_assert_eq!(&params.json, &json);
+            prop_assert_eq!(params.texts.into_iter().collect::<std::collections::BTreeMap<_, _>>(), values);
+        }
     }
 }

@@ -159,6 +159,7 @@ fn u64_at(bytes: &[u8], offset: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::io::Write;
 
     fn check_bytes(bytes: &[u8]) -> Result<(), ElfError> {
@@ -280,6 +281,24 @@ mod tests {
             let mut bytes = library();
             bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             assert!(check_bytes(&bytes).is_err(), "{at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_its_headers_say_it_is_refused_or_has_all_that_is_mapped(
+            changes in prop::collection::vec((0_usize..560, any::<u8>()), 0..4), offset: u64, length in 0_u64..9000, cut in 0_usize..8192,
+        ) {
+            let mut bytes = library();
+            changes.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+            bytes.truncate(cut);
+            let _ = check_bytes(&bytes);
+            for offset in [offset, offset % 4096] {
+                let mut bytes = library();
+                segment(&mut bytes, 0, [LOAD, EXECUTABLE], [offset, length]);
+                let is_there = offset.checked_add(length).is_some_and(|end| end <= 4096);
+                prop_assert_eq!(check_bytes(&bytes).is_ok(), is_there);
+            }
         }
     }
 }

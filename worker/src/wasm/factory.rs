@@ -83,6 +83,7 @@ struct Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn metadata_is_copied_only_from_inside_the_memory() {
@@ -94,5 +95,18 @@ mod tests {
         assert!(read(0, 0xFFFF_FFFF).is_err());
         assert!(read(0xFFFF_FFFF, 0xFFFF_FFFF).is_err());
         assert!(read(0, 6).unwrap_err().contains("at most 5"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_init_returns_it_is_a_place_in_the_memory_or_refused(
+            packed: u64, start in 0_u64..40, length in 0_u64..40, memory in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            for packed in [packed, start << 32 | length] {
+                let (start, end) = ((packed >> 32) as usize, (packed >> 32) as usize + (packed & 0xFFFF_FFFF) as usize);
+                let expected = memory.get(start..end).filter(|bytes| bytes.len() <= 20).map(<[u8]>::to_vec);
+                prop_assert_eq!(Packed(packed).read(&memory, 20).ok(), expected);
+            }
+        }
     }
 }

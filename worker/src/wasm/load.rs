@@ -200,6 +200,7 @@ fn describe(text: &[u8]) -> Result<Ready, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn metadata_of_old_plugins_is_understood_and_the_rest_of_it_ignored() {
@@ -217,5 +218,21 @@ mod tests {
         }
         assert!(describe(&[b'[', 0xFF]).is_err());
         assert!(describe("[".repeat(50_000).as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_metadata_is_a_panic_and_what_is_used_of_it_is_bounded(
+            bytes in prop::collection::vec(any::<u8>(), 0..60), name in any::<String>(), times in 0_usize..200,
+        ) {
+            let _ = describe(&bytes);
+            let long = name.repeat(times);
+            let text = serde_json::json!({ "name": long, "version": long, "description": long, "more": bytes });
+            let ready = describe(text.to_string().as_bytes()).unwrap();
+            let parts = [(&ready.name, MAX_NAME), (&ready.version, MAX_VERSION), (&ready.description, MAX_DESCRIPTION)];
+            for (part, most) in parts {
+                prop_assert!(part.len() <= most && long.starts_with(part.as_str()));
+            }
+        }
     }
 }

@@ -119,6 +119,7 @@ impl LineBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lines(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let (mut buffer, mut lines) = (LineBuffer::default(), Vec::new());
@@ -139,5 +140,22 @@ mod tests {
     fn a_line_without_end_is_cut_and_takes_bounded_memory() {
         let lines = lines(&[&[b'x'; 3 * MAX_LOG + 1]]);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LOG + 1, MAX_LOG + 1, MAX_LOG + 1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost_or_turned_and_each_line_is_bounded(
+            pieces in prop::collection::vec(("[a\\n]{0,9}", 0_usize..2 * MAX_LOG), 0..6),
+        ) {
+            let pieces: Vec<Vec<u8>> =
+                pieces.into_iter().map(|(text, length)| [text.as_bytes(), &vec![b'x'; length]].concat()).collect();
+            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let lines = lines(&pieces);
+            for line in &lines {
+                prop_assert!(line.len() <= MAX_LOG + 1 && line.iter().position(|&byte| byte == b'\n') == Some(line.len() - 1));
+            }
+            let without = |bytes: Vec<u8>| bytes.into_iter().filter(|&byte| byte != b'\n').collect::<Vec<_>>();
+            prop_assert_eq!(without(lines.concat()), without(pieces.concat()));
+        }
     }
 }

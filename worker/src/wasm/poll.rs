@@ -130,6 +130,7 @@ fn unix_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn clock(userdata: u8, timeout: u64, absolute: bool) -> [u8; SUBSCRIPTION] {
         let mut bytes = [0; SUBSCRIPTION];
@@ -196,5 +197,39 @@ mod tests {
         }
         memory[8] = 9;
         assert_eq!(poll(&mut memory, deadline, 0, 48, 1).unwrap(), Err(INVAL));
+    }
+
+    /// A subscription of any kind whose clock, if it is one, wakes within 50 µs.
+    fn any_subscription() -> impl Strategy<Value = [u8; SUBSCRIPTION]> {
+        (any::<[u8; SUBSCRIPTION]>(), 0_u8..4, 0_u8..3, 0_u64..50_000).prop_map(|(mut bytes, kind, clock, timeout)| {
+            (bytes[8], bytes[16]) = (kind, clock);
+            bytes[24..32].copy_from_slice(&timeout.to_le_bytes());
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_only_the_events_that_are_told_are_written(
+            subscriptions in prop::collection::vec(any_subscription(), 0..5),
+            free in 0_usize..200,
+            (input, output, count) in (0_usize..300, 0_usize..500, 0_usize..6),
+            wild: Option<(usize, usize, usize)>,
+        ) {
+            let mut memory = subscriptions.concat();
+            memory.resize(memory.len() + free, 0xEE);
+            let before = memory.clone();
+            let (input, output, count) = wild.unwrap_or((input % 3 * SUBSCRIPTION, output, count));
+            let told = poll(&mut memory, Instant::now() + Duration::from_secs(60), input, output, count);
+            match told.expect("the deadline is far away") {
+                Ok(events) => {
+                    let events = events as usize;
+                    let end = output + events * EVENT;
+                    prop_assert!((1..=count).contains(&events) && end <= memory.len());
+                    prop_assert_eq!((&memory[..output], &memory[end..]), (&before[..output], &before[end..]));
+                }
+                Err(errno) => prop_assert!([FAULT, INVAL].contains(&errno)),
+            }
+        }
     }
 }

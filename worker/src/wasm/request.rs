@@ -51,6 +51,7 @@ fn number_or_null(number: Option<impl Into<u64>>, request: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn request(action: &str, params: &str, stamp: TriggerStamp) -> String {
         let mut request = b"left over".to_vec();
@@ -81,5 +82,18 @@ mod tests {
         assert_eq!(value["parameters"][0], "\"],\"params\":7,\"z\":[\"");
         assert_eq!(value["context"]["timestamp"], u64::MAX);
         assert_eq!(value.as_object().unwrap().len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_in_it_a_request_is_one_object_with_all_of_that(
+            action in any::<String>(), name in any::<String>(), value in any::<String>(), mode: Option<u16>,
+        ) {
+            let params = serde_json::json!({ &name: &value }).to_string();
+            let text = request(&action, &params, TriggerStamp { mode, ..TriggerStamp::default() });
+            let read: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!((&read["action"], &read["parameters"][0]), (&Value::from(action), &Value::from(value.clone())));
+            prop_assert_eq!((&read["params"][&name], &read["context"]["current_mode"]), (&Value::from(value), &Value::from(mode)));
+        }
     }
 }

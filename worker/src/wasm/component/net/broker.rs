@@ -69,6 +69,7 @@ pub fn failed(message: impl Into<String>) -> HostRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_list_of_certificates_is_read_whole_or_not_at_all() {
@@ -82,5 +83,25 @@ mod tests {
         }
         assert!(list(b"\xFF\xFF\xFF\xFFabc").is_none());
         assert!(list(&vec![0; MAX_ROOTS + 4]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_list_that_is_all_of_them_or_none(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5),
+            bytes in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let pack = |parts: &[Vec<u8>]| -> Vec<u8> {
+                parts.iter().flat_map(|part| [&(part.len() as u32).to_le_bytes(), part.as_slice()].concat()).collect()
+            };
+            let packed = pack(&parts);
+            for bytes in [&packed, &bytes, &[packed.as_slice(), &bytes].concat()] {
+                if let Some(read) = list(bytes) {
+                    let read: Vec<Vec<u8>> = read.iter().map(|one| one.to_vec()).collect();
+                    prop_assert_eq!(&pack(&read), bytes);
+                }
+            }
+            prop_assert_eq!(list(&packed).map(|read| read.len()), Some(parts.len()));
+        }
     }
 }

@@ -70,6 +70,7 @@ fn path(uri: &Uri) -> Result<Uri, BadRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn checked(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Checked<()>, BadRequest> {
         let builder = Request::builder().method(method).uri(uri);
@@ -102,5 +103,20 @@ mod tests {
         let declared = |bytes: u64| checked("POST", "http://example.org/", &[("content-length", &bytes.to_string())]);
         assert!(declared(MAX_BODY).is_ok());
         assert_eq!(declared(MAX_BODY + 1).unwrap_err(), BadRequest::TooLarge(MAX_BODY + 1));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_address_it_has_it_goes_to_one_host_by_a_path(
+            authority in "[a-zA-Z0-9.:@_\\[\\]-]{1,12}", tail in "[/?][!-~]{0,20}", forged in "[ -~]{0,9}",
+        ) {
+            let builder = Request::builder().uri(format!("https://{authority}{tail}")).header(HOST, forged);
+            if let Ok(Checked { target, request }) = builder.body(()).map_err(drop).and_then(|request| check(request).map_err(drop)) {
+                let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
+                prop_assert_eq!(hosts, [&target.host_header()]);
+                prop_assert!(request.uri().authority().is_none() && request.uri().path().starts_with('/'));
+                prop_assert!(!tail.starts_with('/') || tail.starts_with(request.uri().path()));
+            }
+        }
     }
 }
