@@ -3,13 +3,7 @@
 use midimon_plugin::test::Sandbox;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-fn built() -> PathBuf {
-    let built = std::env::var_os("MIDIMON_PLUGINS_DIR").expect("MIDIMON_PLUGINS_DIR, as `make test` sets it");
-    Path::new(&built).join("http")
-}
 
 /// Waits for somebody to connect.
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -51,7 +45,7 @@ fn a_pad_sends_a_request_the_secret_in_its_header_and_a_busy_server_is_asked_aga
         r#"{{ url = "http://{address}/pad/{{note}}?v={{velocity}}", headers = {{ Authorization = "Bearer {{token}}" }}, event = "answer" }}"#
     );
     let again = format!(r#"{{ url = "http://{address}/followed" }}"#);
-    let mut plugin = Sandbox::of(built())
+    let mut plugin = Sandbox::built("http")
         .grant(&format!("network:{address}"))
         .setting("token", "s3cret")
         .note(36, "request", &params)
@@ -74,7 +68,7 @@ fn a_server_that_is_not_granted_is_not_asked() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let address = granted.local_addr().unwrap().to_string();
-    let mut plugin = Sandbox::of(built()).grant(&format!("network:{address}")).start().unwrap();
+    let mut plugin = Sandbox::built("http").grant(&format!("network:{address}")).start().unwrap();
     let elsewhere = other.local_addr().unwrap();
     let error = plugin.call("request", &format!(r#"{{"url":"http://{elsewhere}/"}}"#)).unwrap_err().to_string();
     assert!(error.contains("granted"), "{error}");

@@ -4,25 +4,13 @@
 use midimon_plugin::test::{Sandbox, Setup};
 use obs_server::Server;
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-fn built() -> PathBuf {
-    let built = std::env::var_os("MIDIMON_PLUGINS_DIR").expect("MIDIMON_PLUGINS_DIR, as `make test` sets it");
-    Path::new(&built).join("obs")
-}
 
 fn set_up(server: &Server) -> Setup {
     let address = server.address().to_string();
-    Sandbox::of(built()).grant(&format!("network:{address}")).setting("address", &address).setting("password", "geheim")
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    Sandbox::built("obs")
+        .grant(&format!("network:{address}"))
+        .setting("address", &address)
+        .setting("password", "geheim")
 }
 
 #[test]
@@ -30,7 +18,7 @@ fn a_pad_switches_the_scene_behind_a_password() {
     let server = Server::start(0, "geheim").unwrap();
     let mut plugin = set_up(&server).note(36, "switch_scene", r#"{ scene = "Live" }"#).start().unwrap();
     plugin.midi(&[0x90, 36, 127]).unwrap();
-    eventually("the scene is on air", || server.studio().scene == "Live");
+    plugin.wait_until("the scene is on air", || server.studio().scene == "Live").unwrap();
     assert_eq!(plugin.call("toggle_recording", "{}").unwrap(), "on");
     let error = plugin.call("switch_scene", r#"{"scene":"Nowhere"}"#).unwrap_err().to_string();
     assert!(error.contains("No source was found"), "{error}");
@@ -40,13 +28,13 @@ fn a_pad_switches_the_scene_behind_a_password() {
 #[test]
 fn what_happens_in_obs_fires_a_mapping() {
     let server = Server::start(0, "geheim").unwrap();
-    let _plugin = set_up(&server).event("scene_changed", Some("Pause"), "start_recording", "{}").start().unwrap();
-    eventually("it is connected", || !server.asked().is_empty());
+    let mut plugin = set_up(&server).event("scene_changed", Some("Pause"), "start_recording", "{}").start().unwrap();
+    plugin.wait_until("it is connected", || !server.asked().is_empty()).unwrap();
     let request =
         |scene: &str| json!({ "requestType": "SetCurrentProgramScene", "requestData": { "sceneName": scene } });
     server.act(&request("Live")).unwrap();
     server.act(&request("Pause")).unwrap();
-    eventually("the mapping was fired", || server.studio().records);
+    plugin.wait_until("the mapping was fired", || server.studio().records).unwrap();
     assert_eq!(server.asked().iter().filter(|line| line.starts_with("StartRecord")).count(), 1);
 }
 
@@ -55,9 +43,9 @@ fn it_connects_again_when_the_network_failed() {
     let server = Server::start(0, "geheim").unwrap();
     let mut plugin = set_up(&server).start().unwrap();
     let greetings = || server.asked().iter().filter(|line| line.starts_with("GetRecordStatus")).count();
-    eventually("it is connected", || greetings() == 1);
+    plugin.wait_until("it is connected", || greetings() == 1).unwrap();
     server.cut();
-    eventually("it is connected again", || greetings() == 2);
+    plugin.wait_until("it is connected again", || greetings() == 2).unwrap();
     assert_eq!(plugin.call("toggle_streaming", "{}").unwrap(), "on");
 }
 
@@ -65,7 +53,7 @@ fn it_connects_again_when_the_network_failed() {
 fn without_the_grant_nothing_is_connected() {
     let server = Server::start(0, "").unwrap();
     let address = server.address().to_string();
-    let mut plugin = Sandbox::of(built()).setting("address", &address).start().unwrap();
+    let mut plugin = Sandbox::built("obs").setting("address", &address).start().unwrap();
     let error = plugin.call("start_recording", "{}").unwrap_err().to_string();
     assert!(error.contains(&format!("midimon plugin grant obs network:{address}")), "{error}");
     assert_eq!(server.asked(), Vec::<String>::new());

@@ -2,13 +2,7 @@
 
 use midimon_plugin::test::Sandbox;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-fn built() -> PathBuf {
-    let built = std::env::var_os("MIDIMON_PLUGINS_DIR").expect("MIDIMON_PLUGINS_DIR, as `make test` sets it");
-    Path::new(&built).join("osc")
-}
 
 fn mixer() -> (UdpSocket, String) {
     let mixer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -26,7 +20,7 @@ fn receive(mixer: &UdpSocket) -> Vec<u8> {
 #[test]
 fn a_pad_sends_what_was_played_to_the_granted_address() {
     let (mixer, address) = mixer();
-    let mut plugin = Sandbox::of(built())
+    let mut plugin = Sandbox::built("osc")
         .grant(&format!("network:{address}"))
         .note(36, "send", r#"{ address = "/pad/{note}", args = "f:{fraction} {channel} \"x\"" }"#)
         .start()
@@ -40,7 +34,7 @@ fn a_pad_sends_what_was_played_to_the_granted_address() {
 #[test]
 fn the_hello_is_said_again_and_again_while_it_listens() {
     let (mixer, address) = mixer();
-    let _plugin = Sandbox::of(built())
+    let _plugin = Sandbox::built("osc")
         .grant(&format!("network:{address}"))
         .setting("listen", "true")
         .setting("hello", "/xremote")
@@ -55,7 +49,7 @@ fn the_hello_is_said_again_and_again_while_it_listens() {
 #[test]
 fn what_is_not_granted_is_not_sent() {
     let (mixer, address) = mixer();
-    let mut plugin = Sandbox::of(built()).setting("address", &address).start().unwrap();
+    let mut plugin = Sandbox::built("osc").setting("address", &address).start().unwrap();
     let error = plugin.call("send", r#"{"address":"/a"}"#).unwrap_err().to_string();
     assert!(error.contains("not granted"), "{error}");
     mixer.set_nonblocking(true).unwrap();

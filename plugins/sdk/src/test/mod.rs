@@ -42,10 +42,12 @@
 mod driver;
 mod recorded;
 mod sandbox;
+mod setup;
 
 pub use driver::{Call, Driver};
 pub use recorded::{Answer, Request};
-pub use sandbox::{Sandbox, SandboxError, Setup};
+pub use sandbox::{Sandbox, SandboxError};
+pub use setup::Setup;
 
 use crate::Params;
 use crate::native::Pairs;

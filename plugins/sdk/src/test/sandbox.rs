@@ -1,7 +1,7 @@
 //! A built plugin in its sandbox, run by the real programs.
 
+use super::setup::Setup;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the plugin may take to become ready: a big component is compiled first.
+/// How long anything may take, on a machine that is busy: to become ready, a big component is compiled first.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
 const POLL: Duration = Duration::from_millis(20);
@@ -28,64 +28,12 @@ impl std::fmt::Display for SandboxError {
 impl std::error::Error for SandboxError {}
 
 impl SandboxError {
-    fn of(what: &str, error: impl std::fmt::Display) -> Self {
+    pub(super) fn new(words: String) -> Self {
+        Self(words)
+    }
+
+    pub(super) fn of(what: &str, error: impl std::fmt::Display) -> Self {
         Self(format!("{what}: {error}"))
-    }
-}
-
-/// A plugin's directory that is to be run.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    plugin: PathBuf,
-    grants: Vec<String>,
-    settings: Vec<(String, String)>,
-    mappings: String,
-}
-
-impl Setup {
-    /// Grants it something, as in a configuration: `filesystem`, `network:localhost:6600`.
-    #[must_use]
-    pub fn grant(mut self, grant: &str) -> Self {
-        self.grants.push(grant.to_owned());
-        self
-    }
-
-    /// Sets something of it, a secret too, as `midimon plugin config set` takes it.
-    #[must_use]
-    pub fn setting(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Maps a note's press to an action of it, with parameters as an inline table of TOML.
-    #[must_use]
-    pub fn note(mut self, note: u8, action: &str, params: &str) -> Self {
-        let action = format!("type = \"Plugin\", plugin = \"\u{0}\", action = {action:?}, params = {params}");
-        // cannot fail: writing to a string
-        let _ = write!(
-            self.mappings,
-            "[[global_mappings]]\ntrigger = {{ type = \"Note\", note = {note} }}\naction = {{ {action} }}\n\n"
-        );
-        self
-    }
-
-    /// Maps an event of its own, with any value or this one, to an action of it.
-    #[must_use]
-    pub fn event(mut self, event: &str, value: Option<&str>, action: &str, params: &str) -> Self {
-        let value = value.map_or_else(String::new, |value| format!(", value = {value:?}"));
-        let trigger = format!("type = \"Plugin\", plugin = \"\u{0}\", event = {event:?}{value}");
-        let action = format!("type = \"Plugin\", plugin = \"\u{0}\", action = {action:?}, params = {params}");
-        // cannot fail: writing to a string
-        let _ = write!(self.mappings, "[[global_mappings]]\ntrigger = {{ {trigger} }}\naction = {{ {action} }}\n\n");
-        self
-    }
-
-    /// Runs it, and waits until it is ready.
-    ///
-    /// # Errors
-    /// midimon is not there, the plugin is not built, or it does not start.
-    pub fn start(self) -> Result<Sandbox, SandboxError> {
-        Sandbox::start(&self)
     }
 }
 
@@ -115,20 +63,29 @@ impl Sandbox {
     /// The plugin in a directory: `plugin.toml`, and the code it names.
     #[must_use]
     pub fn of(plugin: impl AsRef<Path>) -> Setup {
-        let plugin = plugin.as_ref().to_owned();
-        Setup { plugin, grants: Vec::new(), settings: Vec::new(), mappings: String::new() }
+        Setup::new(Ok(plugin.as_ref().to_owned()))
     }
 
-    fn start(setup: &Setup) -> Result<Self, SandboxError> {
+    /// The plugin with this id in the directory of plugins that the variable `MIDIMON_PLUGINS_DIR`
+    /// names, as a `[plugins] dir` does: what was built and put there, whoever's test this is.
+    #[must_use]
+    pub fn built(id: &str) -> Setup {
+        let plugins = std::env::var_os("MIDIMON_PLUGINS_DIR").ok_or_else(|| {
+            SandboxError(format!("the directory with the plugin '{id}' is not known (set MIDIMON_PLUGINS_DIR)"))
+        });
+        Setup::new(plugins.map(|plugins| Path::new(&plugins).join(id)))
+    }
+
+    pub(super) fn start(setup: &Setup) -> Result<Self, SandboxError> {
         let place = place().map_err(|error| SandboxError::of("no directory for the test", error))?;
         let run = || {
-            let id = copy(&setup.plugin, &place.join("plugins"))?;
+            let id = setup.copy_plugin(&place.join("plugins"))?;
             let home = place.join("home");
             let written = fs::create_dir(&home)
-                .and_then(|()| fs::write(home.join("config.toml"), config(setup, &id, &place)))
+                .and_then(|()| fs::write(home.join("config.toml"), setup.config(&id, &place)))
                 .and_then(|()| File::create(place.join("log")));
             let log = written.map_err(|error| SandboxError::of("the test's home", error))?;
-            for (name, value) in &setup.settings {
+            for (name, value) in setup.settings() {
                 set(&place, &id, name, value)?;
             }
             let daemon = midimon(&place)
@@ -169,9 +126,14 @@ impl Sandbox {
                 }
                 _ => {}
             }
-            let log = fs::read_to_string(self.place.join("log")).unwrap_or_default();
-            return Err(SandboxError(format!("the plugin does not become ready ({state:?}):\n{log}")));
+            return Err(self.failure(&format!("the plugin does not become ready ({state:?})")));
         }
+    }
+
+    /// With what midimon said so far.
+    fn failure(&self, what: &str) -> SandboxError {
+        let log = fs::read_to_string(self.place.join("log")).unwrap_or_default();
+        SandboxError(format!("{what}:\n{log}"))
     }
 
     fn state(&self) -> Result<String, SandboxError> {
@@ -199,6 +161,26 @@ impl Sandbox {
     pub fn midi(&mut self, bytes: &[u8]) -> Result<(), SandboxError> {
         let input = self.daemon.stdin.as_mut().ok_or_else(|| SandboxError("midimon has no input".to_owned()))?;
         input.write_all(bytes).and_then(|()| input.flush()).map_err(|error| SandboxError::of("midimon", error))
+    }
+
+    /// Looks again and again until something holds that the plugin, or midimon, does in a time
+    /// of its own: a server has been asked, a light is on.
+    ///
+    /// # Errors
+    /// It does not hold within a minute, or midimon ends. The error has `what`, and what midimon said.
+    pub fn wait_until(&mut self, what: &str, mut holds: impl FnMut() -> bool) -> Result<(), SandboxError> {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            let ended = self.daemon.try_wait().map_err(|error| SandboxError::of("midimon", error))?;
+            if let Some(status) = ended {
+                return Err(self.failure(&format!("midimon has ended ({status}) before {what}")));
+            }
+            if Instant::now() >= deadline {
+                return Err(self.failure(&format!("not within {PATIENCE:?}: {what}")));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// What it wrote to its log so far.
@@ -280,69 +262,20 @@ fn place() -> io::Result<PathBuf> {
     Ok(place)
 }
 
-/// Copies the manifest and the files beside it; the plugin's id.
-fn copy(from: &Path, to: &Path) -> Result<String, SandboxError> {
-    let manifest = from.join("plugin.toml");
-    let shown = manifest.display().to_string();
-    let text = fs::read_to_string(&manifest).map_err(|error| SandboxError::of(&shown, error))?;
-    let id = field(&text, "id").ok_or_else(|| SandboxError(format!("{shown}: it has no `id = \"…\"`")))?;
-    let to = to.join(&id);
-    let copied = fs::create_dir_all(&to).and_then(|()| {
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                fs::copy(entry.path(), to.join(entry.file_name()))?;
-            }
-        }
-        Ok(())
-    });
-    copied.map_err(|error| SandboxError::of("the plugin's files", error))?;
-    Ok(id)
-}
-
-/// A text of the manifest's first table. midimon itself reads the rest.
-fn field(manifest: &str, name: &str) -> Option<String> {
-    let lines = manifest.lines().take_while(|line| !line.starts_with('['));
-    let value = lines.filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name)?.1;
-    Some(value.trim().strip_prefix('"')?.split_once('"')?.0.to_owned())
-}
-
-fn config(setup: &Setup, id: &str, place: &Path) -> String {
-    let plugins = place.join("plugins");
-    let Setup { grants, mappings, .. } = setup;
-    let mut text = format!("schema = 1\n\n[plugins]\ndir = {:?}\n\n", plugins.to_string_lossy());
-    // cannot fail: writing to a string
-    let _ = write!(text, "[plugins.{id}]\ngrants = {grants:?}\n\n");
-    text + &mappings.replace('\u{0}', id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_id_is_the_manifests_own_and_not_an_actions() {
-        let manifest = "schema = 1\nid = \"my-plugin\" # mine\n\n[[actions]]\nid = \"other\"\n";
-        assert_eq!(field(manifest, "id").as_deref(), Some("my-plugin"));
-        assert_eq!(field("[[actions]]\nid = \"other\"\n", "id"), None);
-    }
-
-    #[test]
-    fn a_configuration_has_the_grants_and_the_mappings() {
-        let setup = Sandbox::of("/p").grant("filesystem").note(36, "play", "{ b = 2 }");
-        let expected = r#"schema = 1
-
-[plugins]
-dir = "/x/plugins"
-
-[plugins.mine]
-grants = ["filesystem"]
-
-[[global_mappings]]
-trigger = { type = "Note", note = 36 }
-action = { type = "Plugin", plugin = "mine", action = "play", params = { b = 2 } }
-
-"#;
-        assert_eq!(config(&setup, "mine", Path::new("/x")), expected);
+    fn waiting_ends_with_midimon_and_tells_what_it_said() {
+        let place = place().unwrap();
+        fs::write(place.join("log"), "it fell over").unwrap();
+        let mut daemon = Command::new("false").spawn().unwrap();
+        daemon.wait().unwrap();
+        let mut sandbox = Sandbox { id: "x".to_owned(), place, daemon };
+        sandbox.wait_until("what holds is not waited for", || true).unwrap();
+        let error = sandbox.wait_until("the light is on", || false).unwrap_err().to_string();
+        assert!(error.starts_with("midimon has ended (exit status: 1) before the light is on"), "{error}");
+        assert!(error.ends_with("it fell over"), "{error}");
     }
 }
