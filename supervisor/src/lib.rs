@@ -20,5 +20,7 @@ pub mod midi;
 pub mod monitor;
 pub mod plugins;
 pub mod sys;
+#[cfg(test)]
+mod testing;
 pub mod timestamp;
 pub mod workers;

@@ -306,6 +306,7 @@ fn show(argv: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{ended, eventually, pid_in};
     use std::path::Path;
     use std::sync::mpsc::channel;
     use std::time::Duration;
@@ -324,31 +325,12 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn until(children: &Children, done: impl Fn(ChildrenStatus) -> bool) -> ChildrenStatus {
-        let deadline = now() + Duration::from_secs(20);
-        loop {
-            let status = children.status();
-            if done(status) {
-                return status;
-            }
-            assert!(now() < deadline, "{status:?}");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let look = || Some(children.status()).filter(|status| done(*status)).ok_or_else(|| children.status());
+        eventually("a status", look)
     }
 
     fn exists(pid: &str) -> bool {
-        Path::new("/proc").join(pid.trim()).exists()
-    }
-
-    /// Waits for a file that a command writes a pid to.
-    fn written(path: &Path) -> String {
-        let deadline = now() + Duration::from_secs(20);
-        loop {
-            match std::fs::read_to_string(path) {
-                Ok(text) if text.ends_with('\n') => return text,
-                _ => assert!(now() < deadline),
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        Path::new("/proc").join(pid).exists()
     }
 
     #[test]
@@ -360,7 +342,7 @@ mod tests {
         children.submit(shell(&format!("cat; echo $$ > {}", file.display()), LONG));
         let status = until(&children, |status| status.started == 1 && status.running == 0);
         assert_eq!(status, ChildrenStatus { started: 1, ..ChildrenStatus::default() });
-        assert!(!exists(&written(&file)));
+        assert!(!exists(&pid_in(&file)));
     }
 
     #[test]
@@ -369,21 +351,12 @@ mod tests {
         let file = directory.path().join("pid");
         let (children, notes) = children();
         let command = format!("sleep 1000 & echo $! > {}; wait", file.display());
-        children.submit(shell(&command, Duration::from_millis(200)));
-        let grandchild = written(&file);
+        children.submit(shell(&command, Duration::from_secs(1)));
+        let grandchild = pid_in(&file);
         let status = until(&children, |status| status.timed_out == 1 && status.running == 0);
         assert_eq!((status.started, status.failed), (1, 0));
         assert!(notes.recv().unwrap().contains("it took longer than it may"));
-        let deadline = now() + Duration::from_secs(20);
-        // what is orphaned is reaped by init, or remains a zombie where there is none
-        let runs = || {
-            std::fs::read_to_string(format!("/proc/{}/stat", grandchild.trim()))
-                .is_ok_and(|stat| !stat.contains(") Z "))
-        };
-        while runs() {
-            assert!(now() < deadline);
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        ended(&grandchild);
     }
 
     #[test]
@@ -412,11 +385,7 @@ mod tests {
         until(&children, |status| status.started == 3 && status.failed == 2 && status.running == 2);
         assert!(!children.is_idle(), "one waits for the file");
         std::fs::write(&file, "").unwrap();
-        let deadline = now() + Duration::from_secs(20);
-        while !children.is_idle() {
-            assert!(now() < deadline);
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        eventually("all is over", || if children.is_idle() { Ok(()) } else { Err(children.status()) });
         assert_eq!(children.status().running, 1, "the application");
         assert_eq!(notes.try_iter().count(), 2);
     }
@@ -440,10 +409,10 @@ mod tests {
         std::fs::write(&script, format!("echo $$ > {}; exec sleep 1000", file.display())).unwrap();
         let (children, _notes) = children();
         children.submit(Order::Launch(format!("sh {}", script.display()).into()));
-        let application = written(&file);
+        let application = pid_in(&file);
         drop(children);
         assert!(exists(&application));
-        let pid: i32 = application.trim().parse().unwrap();
+        let pid: i32 = application.parse().unwrap();
         nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap(); // its parent, this test, still lives
     }
 
@@ -457,7 +426,7 @@ mod tests {
         children.submit(shell(&format!("ls /proc/self/fd > {}", file.display()), LONG));
         until(&children, |status| status.started == 1 && status.running == 0);
         // 3 is the listing's own
-        assert_eq!(written(&file), "0\n1\n2\n3\n");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "0\n1\n2\n3\n");
         drop((reader, writer));
     }
 

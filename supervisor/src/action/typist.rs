@@ -225,6 +225,7 @@ fn click(keyboard: &mut dyn Keyboard, keystroke: &Keystroke, ends: impl Fn() -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::eventually;
     use std::sync::mpsc::{Sender, channel};
 
     /// Writes down what is typed: `+key`, `-key`, `'c'`. Fails at the key `f24`.
@@ -271,13 +272,10 @@ mod tests {
     }
 
     fn settled(typist: &Typist, done: u64) -> TypistStatus {
-        loop {
-            let status = typist.status();
-            if status.sent + status.failed >= done {
-                return status;
-            }
-            std::thread::yield_now();
-        }
+        eventually("all is typed", || match typist.status() {
+            status if status.sent + status.failed >= done => Ok(status),
+            status => Err(status),
+        })
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::*;
 use crate::clock::Time;
 use crate::home::{Home, Lock};
 use crate::monitor::MonitorEvent;
+use crate::testing::until;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -128,15 +129,6 @@ fn line(reader: &mut BufReader<UnixStream>) -> String {
     line
 }
 
-/// Waits for what other threads are about to do.
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !reached() {
-        assert!(start.elapsed() < Duration::from_secs(20), "never happened: {what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn a_client_gets_what_it_asks_for_over_one_connection() {
     let bed = bed();
@@ -249,8 +241,11 @@ fn a_watcher_that_does_not_read_delays_nobody_and_is_counted() {
     line(&mut deaf);
     line(&mut deaf);
     let text = "x".repeat(500);
+    // faster than it could be taken for dead
     until("its buffers are full", || {
-        bed.daemon.monitor.publish(MonitorEvent::Note { at: Time::default(), text: text.clone() });
+        for _ in 0..1000 {
+            bed.daemon.monitor.publish(MonitorEvent::Note { at: Time::default(), text: text.clone() });
+        }
         bed.daemon.monitor.missed() > 10
     });
     assert!(bed.status().missed_events > 10);

@@ -250,11 +250,7 @@ mod tests {
         command.args(["--exact", name]).env(MAIN_ENDS, "1").stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let pid = child.id() as i32;
-        let started = std::time::Instant::now();
-        while !ProcStatus::read(pid).unwrap().ended {
-            assert!(started.elapsed() < std::time::Duration::from_secs(60));
-            std::thread::yield_now();
-        }
+        crate::testing::until("its main thread has ended", || ProcStatus::read(pid).unwrap().ended);
         assert_eq!(ProcStatus::read(pid).unwrap().held_kib(), 0, "which is all that its own number shows");
         let seen = ProcStatus::read_living(pid, 64).unwrap();
         assert!(seen.main_ended && seen.status.threads >= 2, "{seen:?}");

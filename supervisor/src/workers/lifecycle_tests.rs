@@ -75,7 +75,7 @@ fn back_off_stays_within_its_limits_whatever_the_jitter() {
     for jitter in [0.0, 0.5, 1.0, f64::NAN] {
         let mut life = Lifecycle::new(limits.clone(), None);
         life.step(ms(0), Event::Start, jitter);
-        let mut now = ms(0);
+        let (mut now, mut waits) = (ms(0), 0);
         for _ in 0..200 {
             life.step(now, Event::Ended(SEGV), jitter);
             if let State::Backoff { until, .. } = *life.state() {
@@ -83,8 +83,10 @@ fn back_off_stays_within_its_limits_whatever_the_jitter() {
                 assert!((50..=30_000).contains(&delay), "{delay}");
                 now = until;
                 life.step(now, Event::Timer, jitter);
+                waits += 1;
             }
         }
+        assert!(waits > 190, "{waits}: only the first ones of a row are restarted at once");
     }
 }
 

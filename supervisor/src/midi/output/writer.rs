@@ -310,6 +310,7 @@ mod tests {
     use super::*;
     use crate::midi::hotplug::PortWatcher;
     use crate::midi::seq::PortKind;
+    use crate::testing::until;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -410,9 +411,7 @@ mod tests {
             for note in 0..100 {
                 bench.send(on(note));
             }
-            while !bench.outputs.is_idle() {
-                std::thread::yield_now();
-            }
+            until("it is idle", || bench.outputs.is_idle());
             let OutputStatus { sent, dropped, .. } = bench.status();
             assert_eq!((sent, dropped), if there { (100, 0) } else { (0, 100) });
             assert_eq!(bench.sent.try_iter().count() as u64, sent);
@@ -454,9 +453,7 @@ mod tests {
         assert_eq!(bench.notes.recv().unwrap(), "MIDI output \"synth\": no synth");
         bench.send(on(2));
         bench.fake.there.store(true, Ordering::Relaxed);
-        while bench.status().dropped < 2 {
-            std::thread::yield_now();
-        }
+        until("the second is dropped too", || bench.status().dropped >= 2);
         bench.outputs.shared.settled(&[]);
         bench.send(on(3));
         assert_eq!(bench.sent.recv().unwrap(), [0x90, 3, 1]);
@@ -470,9 +467,7 @@ mod tests {
         bench.send(on(1));
         bench.sent.recv().unwrap();
         bench.outputs.shared.gone(20, 0);
-        while bench.status().port.is_some() {
-            std::thread::yield_now();
-        }
+        until("it is closed", || bench.status().port.is_none());
         assert_eq!(bench.status().sounding, 0);
         bench.send(on(2));
         assert_eq!(bench.sent.recv().unwrap(), [0x90, 2, 1]);

@@ -282,6 +282,7 @@ fn explain(end: ProcessEnd, said: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::sys::spawn::spawn;
+    use crate::testing::pid_in;
 
     /// Runs a shell script as the compiler.
     fn job(script: &str, deadline: Duration) -> Result<SealedCode, CompileError> {
@@ -341,19 +342,13 @@ mod tests {
         let script = format!("echo $$ > {}; exec sleep 1000", file.display());
         let pid = std::thread::scope(|scope| {
             let job = scope.spawn(|| job_until(&script, until));
-            let pid = loop {
-                match std::fs::read_to_string(&file) {
-                    Ok(pid) if pid.ends_with('\n') => break pid,
-                    _ => assert!(started.elapsed() < LONG),
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            };
+            let pid = pid_in(&file);
             stop.pull();
             assert!(matches!(job.join().unwrap(), Err(CompileError::Stopped)));
             pid
         });
         assert!(started.elapsed() < LONG / 2);
-        assert!(!Path::new("/proc").join(pid.trim()).exists(), "killed and reaped");
+        assert!(!Path::new("/proc").join(pid).exists(), "killed and reaped");
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(job_until(&script, until), Err(CompileError::Stopped)));
         assert!(!file.exists());

@@ -117,6 +117,7 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::until;
     use std::sync::mpsc::channel;
 
     #[test]
@@ -135,10 +136,7 @@ mod tests {
         assert_eq!(jobs.start(|| {}).unwrap_err().kind, RefusalKind::TooMany);
         drop(go);
         end.iter().take(MAX_JOBS).count();
-        let again = || jobs.start(|| {}).is_ok();
-        while !again() {
-            std::thread::yield_now(); // the last of them is about to give its place back
-        }
+        until("the last of them gives its place back", || jobs.start(|| {}).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Loading with a compiler that a test holds up, and bindings of several plugins.
 
 use super::*;
+use crate::testing::pid_in;
 use crate::workers::manager::loading::Loading;
 use midimon_shared::limits::MAX_PARAMS;
 use std::fs;
@@ -61,14 +62,7 @@ impl Bench {
 
     /// Waits for the compiler's start; its process number.
     fn compiling(&self) -> String {
-        let started = Instant::now();
-        loop {
-            match fs::read_to_string(self.path("started")) {
-                Ok(pid) if pid.ends_with('\n') => return pid.trim().to_owned(),
-                _ => assert!(started.elapsed() < LONG),
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        pid_in(&self.path("started"))
     }
 
     fn let_it_end(&self) {

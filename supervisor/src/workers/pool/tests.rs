@@ -1,6 +1,7 @@
 use super::*;
 use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
+use crate::testing::eventually;
 use crate::workers::cause::KillReason;
 use crate::workers::quarantine::Quarantine;
 use crate::workers::status::Origin;
@@ -330,10 +331,12 @@ fn a_worker_that_spins_is_quarantined_with_the_figures_and_a_restart_opens_a_new
     let limits = Limits { cpu_percent: 2, cpu_window_s: 10, ..Limits::default() };
     install_spec(&requests, PluginSpec { limits, ..spec("spinner") });
     let ready = settled(&requests, "spinner");
-    while pool.slots.first().is_none_or(Slot::has_process) {
+    eventually("it is stopped", || {
         pool.next_look = Time::default(); // look at every chance
         assert!(pool.run_once(Some(Duration::from_millis(10))));
-    }
+        let slot = pool.slots.first();
+        if slot.is_some_and(|slot| !slot.has_process()) { Ok(()) } else { Err(slot.map(|slot| slot.status(pool.now))) }
+    });
     let reason = ready.recv().unwrap().unwrap_err();
     let ends = reason.ends_with(" s of processor time within 10 s (limit 2 % of a core)");
     assert!(reason.starts_with("budget exceeded: 0.") && ends, "{reason}");

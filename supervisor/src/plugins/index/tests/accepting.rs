@@ -161,7 +161,10 @@ mod properties {
                 let now = at(DAY + day * 86_400);
                 let signer = if genuine { &secret } else { &stranger };
                 let known = Known { key: &public, name: Some(&name), last: last.as_ref() };
-                if let Ok((index, accepted)) = accept(&signed(&offered, signer), known, now) {
+                let result = accept(&signed(&offered, signer), known, now);
+                // the control: who knows of none yet takes what is genuine and not over
+                prop_assert!(result.is_ok() || last.is_some() || !genuine || now >= offered.expires);
+                if let Ok((index, accepted)) = result {
                     prop_assert!(genuine);
                     prop_assert!(now < index.expires);
                     if let Some(last) = last {
