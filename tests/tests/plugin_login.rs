@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 const ID: &str = "given";
@@ -207,7 +207,10 @@ fn the_browser_of_the_desktop_is_asked_and_programs_get_json() {
     let mut command = bed.command(&["plugin", "login", ID, "--json"]);
     command.env("PATH", &programs).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("midimon runs");
-    let address = eventually("the browser is asked", || fs::read_to_string(&opened).map_err(|error| error.to_string()));
+    let begins = eventually("the browser is asked", || fs::read_to_string(&opened).map_err(|error| error.to_string()));
+    // everybody can read a command line
+    assert!(begins.starts_with("http://127.0.0.1:") && begins.ends_with("/login"), "{begins}");
+    let address = sent_back(&begins);
     let _ = get(&sent_back(&address));
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -328,4 +331,48 @@ fn tokens_come_over_tls_from_whoever_proves_to_be_the_service() {
             assert!(tokens.heads().is_empty() && !logged_in(&bed));
         }
     }
+}
+
+/// Asks for an address as the user `nobody`; the head and the body.
+fn get_as_nobody(address: &str) -> String {
+    let (authority, target) = address["http://".len()..].split_once('/').expect("a path");
+    let (host, port) = authority.split_once(':').expect("a port");
+    let script = "exec 3<>\"/dev/tcp/$1/$2\" && printf 'GET /%s HTTP/1.1\\r\\nHost: %s:%s\\r\\n\\r\\n' \"$3\" \"$1\" \"$2\" >&3 \
+                  && exec cat <&3";
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--", "bash", "-c", script, "-", host, port])
+        .arg(target)
+        .current_dir("/")
+        .output()
+        .expect("setpriv (Debian package util-linux)");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn another_user_who_knows_the_state_can_neither_end_a_login_nor_give_it_an_account() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("not run: only root can become another user");
+        return;
+    }
+    let accounts = Accounts::start(Manner::Grants);
+    let bed = with_client(&accounts);
+    let login = Login::start(&bed, ID);
+    let back = sent_back(&login.address);
+    let (origin, _) = back.split_once("/callback").expect("where the browser comes back to");
+    let no = back.replace("code=", "error=");
+    for address in [back.as_str(), &no, &format!("{origin}/login")] {
+        let answer = get_as_nobody(address);
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("as the user who logs in"), "{answer}");
+        assert!(!answer.contains("Location"), "{answer}");
+    }
+    assert_eq!(accounts.seen(), ["GET /authorize"]);
+    // the same from the user's own browser works
+    assert!(get(&back).0.starts_with("HTTP/1.1 200"));
+    let output = login.ends();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("another user's program").count(), 1, "{said}");
+    assert!(said.contains("paste here the address"), "{said}");
+    assert!(logged_in(&bed));
 }

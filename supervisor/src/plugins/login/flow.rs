@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 pub const RANDOM: usize = 64;
 /// Where on loopback the browser comes back to.
 pub const CALLBACK: &str = "/callback";
+/// Where on loopback the desktop's browser begins.
+pub const START: &str = "/login";
 /// Longest code, in bytes; services send some hundreds.
 const MAX_CODE: usize = 4096;
 /// What is kept of a service's error, in characters.
@@ -41,6 +43,8 @@ impl fmt::Debug for Flow {
 /// What an address says that somebody came back with.
 #[derive(PartialEq, Eq)]
 pub enum Answer {
+    /// None yet: the browser wants to be sent to the service.
+    Begin,
     /// Not the address the service was given.
     Elsewhere,
     /// It is not of this login: its state is missing or another one.
@@ -61,6 +65,7 @@ pub enum Answer {
 impl fmt::Debug for Answer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Begin => "Begin",
             Self::Elsewhere => "Elsewhere",
             Self::NotThisLogin => "NotThisLogin",
             Self::Unreadable => "Unreadable",
@@ -90,7 +95,18 @@ impl Flow {
         &self.redirect
     }
 
-    /// The address the browser opens (RFC 6749, 4.1.1; RFC 7636, 4.3).
+    /// Where the desktop's browser begins, to be sent on to [`Self::authorize_url`]: what a desktop is asked to
+    /// open stands in command lines, which every user of the computer can read, and this has nothing of the login.
+    #[must_use]
+    pub fn start(&self) -> String {
+        format!("{}{START}", self.origin())
+    }
+
+    fn origin(&self) -> &str {
+        self.redirect.strip_suffix(CALLBACK).unwrap_or(&self.redirect)
+    }
+
+    /// The address the service is asked at (RFC 6749, 4.1.1; RFC 7636, 4.3).
     #[must_use]
     pub fn authorize_url(&self, spec: &LoginSpec) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
@@ -113,8 +129,10 @@ impl Flow {
     #[must_use]
     pub fn read(&self, target: &str) -> Answer {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if path != CALLBACK {
-            return Answer::Elsewhere;
+        match path {
+            START => return Answer::Begin,
+            CALLBACK => {}
+            _ => return Answer::Elsewhere,
         }
         let Some(pairs) = pairs(query) else { return Answer::Unreadable };
         let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -137,8 +155,7 @@ impl Flow {
     #[must_use]
     pub fn read_pasted(&self, text: &str) -> Answer {
         let text = text.trim();
-        let origin = self.redirect.strip_suffix(CALLBACK).unwrap_or(&self.redirect);
-        self.read(text.strip_prefix(origin).unwrap_or(text))
+        self.read(text.strip_prefix(self.origin()).unwrap_or(text))
     }
 
     /// What the service is sent for its tokens (RFC 6749, 4.1.3; RFC 7636, 4.5).
@@ -187,6 +204,13 @@ mod tests {
         assert!(url.starts_with("https://accounts.example.org/authorize?show=1&response_type=code&client_id=abc&"));
         assert!(url.contains("redirect_uri=http%3A%2F%2F127.0.0.1%3A4711%2Fcallback&"), "{url}");
         assert!(url.ends_with("&scope=read%20write%3Aall"), "{url}");
+    }
+
+    #[test]
+    fn what_the_desktop_is_asked_to_open_has_nothing_of_the_login() {
+        let flow = flow();
+        assert_eq!(flow.start(), "http://127.0.0.1:4711/login");
+        assert_eq!((flow.read("/login"), flow.read("/login?code=a")), (Answer::Begin, Answer::Begin));
     }
 
     #[test]

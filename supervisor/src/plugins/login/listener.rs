@@ -1,14 +1,16 @@
 //! Waits on loopback for the browser that comes back, once.
 //!
 //! Anybody on this computer can connect, and any web page can make a browser ask for
-//! something here. So nothing but the right path with this login's state ends the wait;
-//! everyone else gets a page, and only so much time, room and company.
+//! something here. So only programs of this user (and root's) are listened to, and nothing but
+//! the right path with this login's state ends the wait; everyone else gets a page, and only
+//! so much time, room and company.
 
 use super::flow::{Answer, Flow, redirect_uri};
+use super::pasted::Pasted;
+use super::peer::{Peer, peer};
 use super::request::{self, Page, Request};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::read;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,9 +22,7 @@ const MAX_CONNECTIONS: usize = 8;
 /// How long one may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Read at once, in bytes.
-const PART: usize = 4096;
-/// Longest line that is read of what is pasted, in bytes.
-const MAX_LINE: usize = 16 * 1024;
+pub(super) const PART: usize = 4096;
 
 /// Why no code came.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,10 @@ impl From<Errno> for WaitError {
 pub enum Notice {
     /// An answer of another login, or of somebody else's making.
     NotThisLogin,
+    /// A request of another user's program.
+    OtherUser,
+    /// A request of a program of which cannot be seen whose it is.
+    UnknownUser,
     /// A pasted line that is no address of this login.
     NoAddress,
 }
@@ -61,11 +65,14 @@ pub enum Notice {
 pub struct Listener {
     socket: TcpListener,
     port: u16,
+    /// Who is at the other end.
+    peer: fn(&TcpStream) -> Peer,
 }
 
 /// Somebody who connected.
 struct Visitor {
     stream: TcpStream,
+    peer: Peer,
     /// The code comes in it: it is wiped, and has room for all, since growing would leave a copy.
     said: Zeroizing<Vec<u8>>,
     until: Instant,
@@ -82,7 +89,7 @@ impl Listener {
             _ => error.into(),
         })?;
         socket.set_nonblocking(true)?;
-        Ok(Self { port: socket.local_addr()?.port(), socket })
+        Ok(Self { port: socket.local_addr()?.port(), socket, peer })
     }
 
     /// The port it has.
@@ -92,20 +99,23 @@ impl Listener {
     }
 
     /// Waits so long for the code, from the browser or in a line of `pasted`; the port is
-    /// free again afterwards. `notice` hears of what came and did not count.
+    /// free again afterwards. Whoever asks where to begin is sent on to `service`. `notice` hears
+    /// of what came and did not count, of other users' once.
     ///
     /// # Errors
     /// See [`WaitError`].
     pub fn wait(
         self,
         flow: &Flow,
+        service: &str,
         pasted: Option<BorrowedFd<'_>>,
         limit: Duration,
         mut notice: impl FnMut(Notice),
     ) -> Result<Zeroizing<String>, WaitError> {
         let deadline = Instant::now() + limit;
         let mut visitors: Vec<Visitor> = Vec::new();
-        let mut pasted = pasted.map(|from| Pasted { from, line: room(MAX_LINE), skips: false });
+        let mut strangers: Vec<Notice> = Vec::new();
+        let mut pasted = pasted.map(Pasted::new);
         loop {
             let now = Instant::now();
             if now >= deadline {
@@ -124,7 +134,9 @@ impl Listener {
                         Answer::Refused { error, description } => {
                             return Err(WaitError::Refused { error, description });
                         }
-                        _ => notice(Notice::NoAddress),
+                        Answer::Begin | Answer::Elsewhere | Answer::Unreadable | Answer::NotThisLogin => {
+                            notice(Notice::NoAddress);
+                        }
                     }
                 }
                 if !more {
@@ -133,12 +145,19 @@ impl Listener {
             }
             // from the last, so that the places of the others stay
             for index in ready.visitors.into_iter().rev() {
-                match visitors[index].hear(flow, self.port) {
+                match visitors[index].hear(flow, service, self.port) {
                     None => {}
                     Some(Heard::Done) => drop(visitors.swap_remove(index)),
                     Some(Heard::NotThisLogin) => {
                         visitors.swap_remove(index);
                         notice(Notice::NotThisLogin);
+                    }
+                    Some(Heard::Stranger(stranger)) => {
+                        visitors.swap_remove(index);
+                        if !strangers.contains(&stranger) {
+                            strangers.push(stranger);
+                            notice(stranger);
+                        }
                     }
                     Some(Heard::Code(code)) => return Ok(code),
                     Some(Heard::Refused { error, description }) => {
@@ -184,7 +203,8 @@ impl Listener {
         if visitors.len() == MAX_CONNECTIONS {
             drop_oldest(visitors);
         }
-        visitors.push(Visitor { stream, said: room(request::MAX_HEAD), until: Instant::now() + PATIENCE });
+        let peer = (self.peer)(&stream);
+        visitors.push(Visitor { stream, peer, said: room(request::MAX_HEAD), until: Instant::now() + PATIENCE });
         Ok(())
     }
 }
@@ -197,14 +217,17 @@ fn not_accepted(error: io::Error, visitors: &mut Vec<Visitor>) -> io::Result<()>
     if is_no_room && !drop_oldest(visitors) { Err(error) } else { Ok(()) }
 }
 
-/// False where there is nobody.
+/// One of another user's before our own. False where there is nobody.
 fn drop_oldest(visitors: &mut Vec<Visitor>) -> bool {
-    let oldest = (0..visitors.len()).min_by_key(|index| visitors[*index].until);
+    let oldest = (0..visitors.len()).min_by_key(|index| {
+        let visitor = &visitors[*index];
+        (visitor.peer == Peer::Ours, visitor.until)
+    });
     oldest.map(|index| visitors.swap_remove(index)).is_some()
 }
 
 /// For so many bytes and one part more.
-fn room(most: usize) -> Zeroizing<Vec<u8>> {
+pub(super) fn room(most: usize) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(most + PART + 1))
 }
 
@@ -221,6 +244,7 @@ enum Heard {
     /// Nothing, or it got its page.
     Done,
     NotThisLogin,
+    Stranger(Notice),
     Refused {
         error: String,
         description: String,
@@ -230,7 +254,7 @@ enum Heard {
 
 impl Visitor {
     /// Reads what it says; `None` while it is not done.
-    fn hear(&mut self, flow: &Flow, port: u16) -> Option<Heard> {
+    fn hear(&mut self, flow: &Flow, service: &str, port: u16) -> Option<Heard> {
         let mut part = Zeroizing::new([0; PART]);
         match self.stream.read(&mut part[..]) {
             Ok(0) => return Some(Heard::Done),
@@ -243,7 +267,13 @@ impl Visitor {
             Request::Refused(page) => return Some(self.gets(page, Heard::Done)),
             Request::Get(target) => target,
         };
+        match self.peer {
+            Peer::Ours => {}
+            Peer::Other => return Some(self.gets(Page::Stranger, Heard::Stranger(Notice::OtherUser))),
+            Peer::Unknown => return Some(self.gets(Page::Stranger, Heard::Stranger(Notice::UnknownUser))),
+        }
         Some(match flow.read(&target) {
+            Answer::Begin => self.is_told(&request::sent_on(service), Heard::Done),
             Answer::Elsewhere => self.gets(Page::NotFound, Heard::Done),
             Answer::Unreadable => self.gets(Page::BadRequest, Heard::Done),
             Answer::NotThisLogin => self.gets(Page::NotThisLogin, Heard::NotThisLogin),
@@ -252,57 +282,15 @@ impl Visitor {
         })
     }
 
-    /// A page is smaller than what the kernel takes at once; who does not read it goes without.
     fn gets(&mut self, page: Page, heard: Heard) -> Heard {
-        let _ = self.stream.write_all(page.response().as_bytes());
+        self.is_told(&page.response(), heard)
+    }
+
+    /// A response is smaller than what the kernel takes at once; who does not read it goes without.
+    fn is_told(&mut self, response: &str, heard: Heard) -> Heard {
+        let _ = self.stream.write_all(response.as_bytes());
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         heard
-    }
-}
-
-/// What somebody pastes, line by line.
-struct Pasted<'f> {
-    from: BorrowedFd<'f>,
-    line: Zeroizing<Vec<u8>>,
-    /// The line is too long: the rest of it does not count either.
-    skips: bool,
-}
-
-impl Pasted<'_> {
-    /// Reads what is there; false at the end, which ends the last line too.
-    fn fill(&mut self) -> bool {
-        let mut part = Zeroizing::new([0; PART]);
-        match read(self.from, &mut part[..]) {
-            Ok(0) => {
-                self.line.push(b'\n');
-                false
-            }
-            Ok(count) => {
-                self.line.extend_from_slice(&part[..count]);
-                true
-            }
-            Err(errno) => matches!(errno, Errno::EINTR | Errno::EAGAIN),
-        }
-    }
-
-    /// What the next whole line says; empty ones say nothing.
-    fn next(&mut self, flow: &Flow) -> Option<Answer> {
-        while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
-            let line: Zeroizing<Vec<u8>> = Zeroizing::new(self.line.drain(..=end).collect());
-            if std::mem::take(&mut self.skips) {
-                return Some(Answer::Elsewhere);
-            }
-            match std::str::from_utf8(&line) {
-                Ok(text) if text.trim().is_empty() => {}
-                Ok(text) => return Some(flow.read_pasted(text)),
-                Err(_) => return Some(Answer::Elsewhere),
-            }
-        }
-        if self.line.len() > MAX_LINE {
-            self.line.clear();
-            self.skips = true;
-        }
-        None
     }
 }
 

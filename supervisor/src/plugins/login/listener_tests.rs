@@ -1,4 +1,5 @@
 use super::super::flow::RANDOM;
+use super::super::pasted::MAX_LINE;
 use super::*;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
@@ -16,8 +17,14 @@ struct Waiting {
     notices: Receiver<Notice>,
 }
 
+const SERVICE: &str = "https://accounts.example.org/authorize?state=s";
+
 fn waiting(pasted: Option<io::PipeReader>, limit: Duration) -> Waiting {
-    let listener = Listener::bind(None).unwrap();
+    waiting_for(peer, pasted, limit)
+}
+
+fn waiting_for(peer: fn(&TcpStream) -> Peer, pasted: Option<io::PipeReader>, limit: Duration) -> Waiting {
+    let listener = Listener { peer, ..Listener::bind(None).unwrap() };
     let flow = Flow::new("client", listener.port(), &[9; RANDOM]);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port()));
     let good = format!("/callback?code=c0de&state={}", state(&flow));
@@ -25,7 +32,7 @@ fn waiting(pasted: Option<io::PipeReader>, limit: Duration) -> Waiting {
     let (noticed, notices) = channel();
     spawn(move || {
         let pasted = pasted.as_ref().map(AsFd::as_fd);
-        let code = listener.wait(&flow, pasted, limit, |notice| noticed.send(notice).unwrap());
+        let code = listener.wait(&flow, SERVICE, pasted, limit, |notice| noticed.send(notice).unwrap());
         let _ = done.send(code.map(|code| code.to_string()));
     });
     Waiting { address, good, outcome, notices }
@@ -84,6 +91,52 @@ fn what_is_not_of_this_login_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn a_browser_that_begins_is_sent_to_the_service() {
+    let login = waiting(None, LONG);
+    for _ in 0..2 {
+        let page = login.get("/login");
+        assert!(page.starts_with("HTTP/1.1 302 Found\r\n") && page.contains(&format!("\r\nLocation: {SERVICE}\r\n")));
+        assert!(page.contains("no-store") && page.contains("no-referrer") && page.ends_with("\r\n\r\n"), "{page}");
+    }
+    login.get(&login.good);
+    assert_eq!(login.ends().unwrap(), "c0de");
+}
+
+#[test]
+fn other_users_are_not_listened_to_whatever_they_know_and_told_of_once() {
+    for (peer, notice) in
+        [((|_| Peer::Other) as fn(&TcpStream) -> Peer, Notice::OtherUser), (|_| Peer::Unknown, Notice::UnknownUser)]
+    {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let login = waiting_for(peer, Some(reader), LONG);
+        for target in [&*login.good, &login.good.replace("code=c0de", "error=access_denied"), "/login", "/"] {
+            let page = login.get(target);
+            assert!(page.starts_with("HTTP/1.1 403") && page.contains("terminal") && !page.contains(SERVICE), "{page}");
+        }
+        // the user can still say it
+        writeln!(writer, "http://{}{}", login.address, login.good).unwrap();
+        assert_eq!(login.ends().unwrap(), "c0de");
+        assert_eq!(login.notices.try_iter().collect::<Vec<_>>(), [notice]);
+    }
+}
+
+#[test]
+fn another_user_makes_room_before_any_of_our_own() {
+    let login = waiting(None, LONG);
+    let now = Instant::now();
+    let visitor = |seconds, peer| Visitor {
+        stream: login.connect(),
+        peer,
+        said: room(0),
+        until: now + Duration::from_secs(seconds),
+    };
+    let mut visitors = vec![visitor(1, Peer::Ours), visitor(3, Peer::Other), visitor(2, Peer::Unknown)];
+    drop_oldest(&mut visitors);
+    drop_oldest(&mut visitors);
+    assert_eq!(visitors.iter().map(|visitor| visitor.peer).collect::<Vec<_>>(), [Peer::Ours]);
+}
+
+#[test]
 fn a_no_with_the_right_state_ends_the_wait() {
     let login = waiting(None, LONG);
     let no = login.good.replace("code=c0de", "error=access_denied&error_description=The%20user%20said%20no");
@@ -119,7 +172,7 @@ fn without_a_descriptor_the_oldest_makes_room_and_nobody_spins() {
     let mut visitors: Vec<Visitor> = Vec::new();
     for seconds in [2, 1, 3] {
         let until = Instant::now() + Duration::from_secs(seconds);
-        visitors.push(Visitor { stream: login.connect(), said: room(0), until });
+        visitors.push(Visitor { stream: login.connect(), peer: Peer::Ours, said: room(0), until });
     }
     let latest = visitors.iter().map(|visitor| visitor.until).max();
     let fails = |errno: Errno, visitors: &mut Vec<Visitor>| not_accepted(errno.into(), visitors);

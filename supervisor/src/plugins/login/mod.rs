@@ -2,7 +2,7 @@
 //! answer over loopback (RFC 6749, RFC 7636, RFC 8252).
 //!
 //! ```text
-//! Flow::new ─▶ authorize_url ─▶ (browser) ─▶ Listener::wait ─▶ code
+//! Flow::new ─▶ (browser at Listener) ─▶ authorize_url ─▶ Listener::wait ─▶ code
 //!                                                               │
 //!                       Tokens ◀─ tokens::read ◀─ exchange::post
 //! ```
@@ -13,6 +13,8 @@
 pub mod exchange;
 pub mod flow;
 pub mod listener;
+mod pasted;
+pub mod peer;
 pub mod request;
 pub mod response;
 pub mod tokens;

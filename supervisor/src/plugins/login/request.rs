@@ -53,6 +53,8 @@ pub enum Page {
     Refused,
     /// It is not of this login.
     NotThisLogin,
+    /// It comes from another user's program, or from nobody can see whose.
+    Stranger,
     /// There is nothing here.
     NotFound,
     /// No HTTP, or another host's.
@@ -73,6 +75,11 @@ impl Page {
             Self::NotThisLogin => (
                 "400 Bad Request",
                 "This answer is not of the login that midimon waits for: nothing was done. Use the address in the terminal.",
+            ),
+            Self::Stranger => (
+                "403 Forbidden",
+                "As far as midimon can see, this browser does not run as the user who logs in, so it is not listened to \
+                 here. Open the address in the terminal, and paste there the one that the browser ends at.",
             ),
             Self::NotFound => ("404 Not Found", "There is nothing here."),
             Self::BadRequest => ("400 Bad Request", "This is no request that is understood here."),
@@ -96,6 +103,15 @@ impl Page {
             body.len()
         )
     }
+}
+
+/// Sends a browser on to an address.
+#[must_use]
+pub fn sent_on(address: &str) -> String {
+    format!(
+        "HTTP/1.1 302 Found\r\nLocation: {address}\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\
+         Referrer-Policy: no-referrer\r\nConnection: close\r\n\r\n"
+    )
 }
 
 #[cfg(test)]
@@ -146,7 +162,7 @@ mod tests {
     #[test]
     fn every_page_is_whole_and_not_kept() {
         let pages = [Page::Arrived, Page::Refused, Page::NotThisLogin, Page::NotFound, Page::BadRequest];
-        for page in pages.into_iter().chain([Page::BadMethod, Page::TooLong]) {
+        for page in pages.into_iter().chain([Page::BadMethod, Page::TooLong, Page::Stranger]) {
             let response = page.response();
             let (head, body) = response.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");

@@ -98,7 +98,7 @@ impl Login {
             scopes => format!(" for {}", quoted(&scopes.join(" "))),
         };
         self.say(context, &format!("{} asks {} to let it act as you{scopes}.", self.plugin.name, quoted(&host)))?;
-        let opened = !self.no_browser && browser::open(&address);
+        let opened = !self.no_browser && browser::open(&flow.start());
         let how = if opened { "Your browser opens. If it does not, open this" } else { "Open this in a browser" };
         self.say(context, &format!("{how}:\n\n  {address}\n"))?;
         self.say(
@@ -111,12 +111,20 @@ impl Login {
                 "{}",
                 match notice {
                     Notice::NotThisLogin => "an answer came that is not of this login; it was not used",
+                    Notice::OtherUser => {
+                        "another user's program came to the port and was not listened to; if it was your browser, paste \
+                         here the address it ends at"
+                    }
+                    Notice::UnknownUser => {
+                        "it cannot be seen whose program came to the port, so it was not listened to; if it was your \
+                         browser, paste here the address it ends at"
+                    }
                     Notice::NoAddress => "that is not the address this login ends at; paste all of it",
                 }
             );
         };
         let limit = Duration::from_secs(self.timeout);
-        let code = listener.wait(&flow, Some(stdin.as_fd()), limit, noticed).map_err(failed)?;
+        let code = listener.wait(&flow, &address, Some(stdin.as_fd()), limit, noticed).map_err(failed)?;
         let response = post(&spec.token_url, &flow.token_form(&code), EXCHANGE).map_err(failed)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         tokens::read(response.status, &response.body, now).map_err(|error| refused(&self.plugin.name, spec, &error))

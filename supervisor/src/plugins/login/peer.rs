@@ -1,0 +1,162 @@
+//! Whose program is at the other end of a connection over loopback.
+//!
+//! Both ends are sockets of this computer, so the kernel's table of them (`/proc/net/tcp`, or
+//! `tcp6` where the other end speaks IPv6 to an IPv4 address) has a line for the other end,
+//! with the user who opened it.
+
+use nix::unistd::geteuid;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+
+/// Most that is read of a table, in bytes: a line has 150, or 180 of IPv6, so these are some 90,000 sockets.
+const MAX_TABLE: u64 = 16 * 1024 * 1024;
+/// So often a table is read: a line can be passed over while others before it go.
+const TRIES: usize = 3;
+
+/// Whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// This user's, or root's, who can read all this user has.
+    Ours,
+    /// Another user's.
+    Other,
+    /// Nobody can tell: it is closed already, or the table cannot be read.
+    Unknown,
+}
+
+/// Whose program is at the other end.
+#[must_use]
+pub fn peer(stream: &TcpStream) -> Peer {
+    let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else { return Peer::Unknown };
+    for _ in 0..TRIES {
+        for (table, name) in [("/proc/net/tcp", v4 as fn(SocketAddr) -> Option<String>), ("/proc/net/tcp6", v6)] {
+            let (Some(theirs), Some(ours)) = (name(theirs), name(ours)) else { return Peer::Unknown };
+            // without IPv6 there is no such table
+            let Ok(file) = File::open(table) else { continue };
+            match owner(BufReader::new(file.take(MAX_TABLE)), &theirs, &ours) {
+                Ok(Line::Missing) | Err(_) => {}
+                Ok(line) => return whose(&line, geteuid().as_raw()),
+            }
+        }
+    }
+    Peer::Unknown
+}
+
+/// What a table says of a socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Missing,
+    /// No process has it any more. Whoever it was, user 0 stands there then.
+    Nobodys,
+    Of(u32),
+}
+
+/// To this user.
+const fn whose(line: &Line, me: u32) -> Peer {
+    match *line {
+        Line::Of(uid) if uid == me || uid == 0 => Peer::Ours,
+        Line::Of(_) => Peer::Other,
+        Line::Nobodys | Line::Missing => Peer::Unknown,
+    }
+}
+
+/// Looks for the socket at `local` that is connected to `remote` (proc_net_tcp.rst of the kernel).
+fn owner(mut table: impl BufRead, local: &str, remote: &str) -> io::Result<Line> {
+    let mut line = String::new();
+    while table.read_line(&mut line)? > 0 {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        if words.next() == Some(local) && words.next() == Some(remote) {
+            // state, queues, timer, retransmissions; then the user, a time-out, the inode
+            let (uid, inode) = (words.nth(4), words.nth(1));
+            return Ok(match (uid.and_then(|uid| uid.parse().ok()), inode.and_then(|inode| inode.parse().ok())) {
+                (Some(uid), Some(1_u64..)) => Line::Of(uid),
+                _ => Line::Nobodys,
+            });
+        }
+        line.clear();
+    }
+    Ok(Line::Missing)
+}
+
+fn ip(address: SocketAddr) -> Option<Ipv4Addr> {
+    match address.ip() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(ip) => ip.to_ipv4_mapped(),
+    }
+}
+
+/// As the kernel writes it: each four bytes as one number of this machine.
+fn hex(bytes: &[u8], port: u16) -> String {
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_ne_bytes);
+    let words: String = bytes.chunks_exact(4).map(|bytes| format!("{:08X}", word(bytes))).collect();
+    format!("{words}:{port:04X}")
+}
+
+fn v4(address: SocketAddr) -> Option<String> {
+    Some(hex(&ip(address)?.octets(), address.port()))
+}
+
+/// The IPv4 address as IPv6 has it.
+fn v6(address: SocketAddr) -> Option<String> {
+    Some(hex(&ip(address)?.to_ipv6_mapped().octets(), address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv6Addr, TcpListener};
+    use std::time::{Duration, Instant};
+
+    const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+        0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0\n   \
+        1: 0100007F:C001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1001        0 4712 1 0 20 4 30 10 -1\n   \
+        2: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000  1000        0 4713 1 0 20 4 30 10 -1\n   \
+        3: 0100007F:C002 0100007F:1F90 05 00000000:00000000 03:000016E6 00000000     0        0 0 3 0\n   \
+        4: 0100007F:C003 0100007F:1F90 01 00000000:00000000\n";
+
+    fn found(local: &str) -> Line {
+        owner(TABLE.as_bytes(), local, "0100007F:1F90").unwrap()
+    }
+
+    #[test]
+    fn the_line_of_the_other_end_says_whose_it_is() {
+        assert_eq!(found("0100007F:C001"), Line::Of(1001));
+        assert_eq!(found("0100007F:C004"), Line::Missing);
+        assert_eq!(owner(TABLE.as_bytes(), "0100007F:1F90", "0100007F:C001").unwrap(), Line::Of(1000));
+    }
+
+    #[test]
+    fn this_user_and_root_are_ours_and_everybody_else_is_not() {
+        let to = |me| [0, 1000, 1001].map(|uid| whose(&Line::Of(uid), me));
+        assert_eq!(to(1000), [Peer::Ours, Peer::Ours, Peer::Other]);
+        assert_eq!(to(0), [Peer::Ours, Peer::Other, Peer::Other]);
+    }
+
+    #[test]
+    fn a_socket_that_was_closed_is_nobodys_though_root_stands_there() {
+        assert_eq!(found("0100007F:C002"), Line::Nobodys);
+        assert_eq!((whose(&Line::Nobodys, 0), whose(&Line::Nobodys, 1000)), (Peer::Unknown, Peer::Unknown));
+        assert_eq!(found("0100007F:C003"), Line::Nobodys, "half a line");
+    }
+
+    #[test]
+    fn our_own_program_is_known_over_either_family_and_nobody_once_it_has_closed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mapped = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port));
+        let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        let addresses = [Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))), Some(mapped).filter(|_| has_v6)];
+        for address in addresses.into_iter().flatten() {
+            let theirs = TcpStream::connect(address).unwrap();
+            let (ours, _) = listener.accept().unwrap();
+            assert_eq!(peer(&ours), Peer::Ours, "{address}");
+            drop(theirs);
+            // a program that another test starts has it too, until it begins
+            let closed = Instant::now();
+            while peer(&ours) != Peer::Unknown {
+                assert!(closed.elapsed() < Duration::from_secs(60), "{address}");
+            }
+        }
+    }
+}
