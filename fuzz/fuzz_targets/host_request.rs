@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use midimon::mapping::parse_keystroke;
 use midimon::plugins::Grants;
 use midimon::workers::broker::{MidiMessage, Permit, describe, permit};
 use midimon_shared::codec::decode;
@@ -22,6 +23,14 @@ static GRANTS: LazyLock<Grants> = LazyLock::new(|| {
     let plain = ["filesystem", "input", "system-control", "audio", "mode"].map(String::from);
     Grants::parse(targets.iter().chain(&plain).map(String::as_str)).expect("capabilities")
 });
+
+/// What is done with it next, where a key can be pressed.
+fn is_keystroke_or_told(keys: &str) -> bool {
+    match parse_keystroke(keys) {
+        Ok(stroke) => !stroke.keys.is_empty() && stroke.keys.len() + stroke.modifiers.len() <= 32,
+        Err(said) => !said.chars().any(char::is_control),
+    }
+}
 
 fn is_bounded(permit: &Permit) -> bool {
     let in_time = |wait: &Duration| *wait <= Duration::from_millis(MAX_WAIT_MS.into());
@@ -43,7 +52,7 @@ fn is_bounded(permit: &Permit) -> bool {
                 && no_nul
                 && in_time(wait)
         }
-        Permit::Keystroke(keys) => keys.len() <= MAX_TEXT,
+        Permit::Keystroke(keys) => keys.len() <= MAX_TEXT && is_keystroke_or_told(keys),
         Permit::Text(text) => text.len() <= MAX_TEXT && !text.contains('\u{1b}'),
         Permit::Notify { title, body } => title.len() <= MAX_TITLE && body.len() <= MAX_TEXT,
         Permit::Emit { event, value } => {

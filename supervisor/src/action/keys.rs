@@ -36,7 +36,7 @@ enum Kind {
 
 /// A name that is no key's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown key \"{name}\"{}; use a character or a name such as space, enter, f5, volume_up",
+#[error("unknown key \"{}\"{}; use a character or a name such as space, enter, f5, volume_up", name.escape_debug(),
     suggestion.map(|suggestion| format!("; did you mean \"{suggestion}\"?")).unwrap_or_default())]
 pub struct UnknownKey {
     /// What was written, cut if long.

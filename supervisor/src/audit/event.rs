@@ -209,6 +209,7 @@ pub(super) fn time(at: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::time::Duration;
 
     #[test]
@@ -265,5 +266,23 @@ mod tests {
         let (kept, more) = shown(["x".repeat(200), "y".repeat(200)].into_iter().cycle().take(16).collect());
         assert_eq!((kept.len(), more), (6, 10));
         assert_eq!(kept[5], "y".repeat(24) + " … (cut)");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_plugin_is_refused_for_is_one_bounded_line_that_is_read_back(
+            texts in prop::collection::vec("(?s).{0,9}", 3), times in 0_usize..99, arguments in prop::collection::vec("(?s).{0,20}", 0..24),
+        ) {
+            let long = |index: usize| texts[index].repeat(times);
+            let event = AuditEvent::Use {
+                what: long(0), target: long(1), arguments, more_arguments: 0, bytes: 7, allowed: false, reason: Some(long(2)),
+            };
+            let entry = Entry { time: time(SystemTime::UNIX_EPOCH), plugin: "notes".parse().unwrap(), event: event.shown(), times: 1 };
+            let line = serde_json::to_string(&entry).unwrap();
+            // each character is spelt out in ten at most, with a backslash that JSON doubles
+            prop_assert!(line.len() < 11 * (3 * MAX_TEXT + MAX_ARGUMENT_TEXT) + 1000, "{}", line.len());
+            prop_assert_eq!(midimon_shared::text::unshowable(&line), None);
+            prop_assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry);
+        }
     }
 }

@@ -108,6 +108,7 @@ fn split(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn plus_is_a_key_where_a_name_should_be() {
@@ -128,5 +129,33 @@ mod tests {
         );
         let alone = arrange(keys("super"), vec![]);
         assert_eq!((names(&alone.modifiers), names(&alone.keys)), (vec![], vec!["meta".to_string()]));
+    }
+
+    #[test]
+    fn what_a_plugin_writes_is_told_without_what_acts_on_a_terminal() {
+        assert!(
+            parse_keystroke("ctrl+\u{1b}[2J\u{202e}").unwrap_err().starts_with(r#"unknown key "\u{1b}[2J\u{202e}""#)
+        );
+        assert!(parse_keystroke("").is_err() && parse_keystroke(&"a+".repeat(MOST)).is_err());
+        assert!(parse_keystroke(&vec!["a"; MOST].join("+")).is_ok());
+        assert!(parse_keystroke(&vec!["a"; MOST + 1].join("+")).unwrap_err().contains("at most"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_bounded_and_its_names_are_read_as_the_same(
+            text in "(([a-z5]|ctrl|Shift|cmd|f5|alt_gr|\\PC)[ +]?\\+?){0,12}(?s).{0,3}",
+        ) {
+            match parse_keystroke(&text) {
+                Ok(stroke) => {
+                    let names: Vec<String> = stroke.modifiers.iter().chain(&stroke.keys).map(Key::to_string).collect();
+                    prop_assert!(!stroke.keys.is_empty() && names.len() <= MOST);
+                    if names.iter().all(|name| name != "+") {
+                        prop_assert_eq!(parse_keystroke(&names.join("+")), Ok(stroke));
+                    }
+                }
+                Err(said) => prop_assert!(!said.chars().any(char::is_control), "{:?}", said),
+            }
+        }
     }
 }
