@@ -19,7 +19,7 @@ use midimon_plugin::{
 };
 use remote::{Account, Dial, Remote};
 use serde::Deserialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The timer, and how often it looks for what OBS has sent.
 const TIMER: u32 = 1;
@@ -37,7 +37,7 @@ struct Settings {
 
 /// Connections by midimon.
 #[derive(Debug)]
-struct Granted(Host);
+struct Granted(Host, Instant);
 
 impl Dial for Granted {
     type Link = Connection;
@@ -47,6 +47,10 @@ impl Dial for Granted {
             Refusal::NotGranted => format!("it is not granted: `midimon plugin grant obs network:{address}`"),
             _ => error.to_string(),
         })
+    }
+
+    fn age(&self) -> Duration {
+        self.1.elapsed()
     }
 }
 
@@ -101,7 +105,7 @@ impl Plugin for Obs {
         if !account.address.is_empty() {
             host.every(TIMER, EVERY, LOOK, "{}")?;
         }
-        self.running = Some((host, Remote::new(Granted(host), account)));
+        self.running = Some((host, Remote::new(Granted(host, Instant::now()), account)));
         Ok(())
     }
 

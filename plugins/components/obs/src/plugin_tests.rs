@@ -28,6 +28,21 @@ fn emitted(plugin: &Driver<Obs>) -> Vec<String> {
         .collect()
 }
 
+/// How often it has asked for a connection.
+fn connects(plugin: &Driver<Obs>) -> usize {
+    plugin.requests().iter().filter(|request| matches!(request, Request::Connect { .. })).count()
+}
+
+/// Calls it as its timer does until it is so.
+fn looks_until(plugin: &mut Driver<Obs>, what: &str, holds: fn(&Driver<Obs>) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds(plugin) {
+        assert!(Instant::now() < deadline, "never: {what}");
+        plugin.call(&Call::new(LOOK).trigger(Trigger::Timer)).unwrap();
+        std::thread::sleep(Duration::from_millis(5)); // its timer comes no faster
+    }
+}
+
 #[test]
 fn a_press_is_done_and_what_comes_of_it_is_emitted() {
     let server = Server::start(0, "geheim").unwrap();
@@ -46,26 +61,15 @@ fn a_press_is_done_and_what_comes_of_it_is_emitted() {
 fn the_timer_connects_and_tells_a_failure_once() {
     let server = Server::start(0, "geheim").unwrap();
     let mut plugin = start(&server);
-    let look = Call::new(LOOK).trigger(Trigger::Timer);
-    plugin.call(&look).unwrap();
+    plugin.call(&Call::new(LOOK).trigger(Trigger::Timer)).unwrap();
     assert_eq!(emitted(&plugin)[0], "connection=open");
     drop(server);
-    // until the end has arrived, and the first try after it has failed
-    for _ in 0..2_000 {
-        plugin.call(&look).unwrap();
-        if plugin.logged().len() > 1 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    looks_until(&mut plugin, "its end, and the first try after it", |plugin| plugin.logged().len() > 1);
     assert!(emitted(&plugin).contains(&"connection=lost".to_owned()));
     let logged = plugin.logged();
     assert_eq!(logged.len(), 2, "{logged:?}");
     assert!(logged[1].1.contains("cannot be reached"), "{logged:?}");
-    for _ in 0..400 {
-        plugin.call(&look).unwrap();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    looks_until(&mut plugin, "two more tries", |plugin| connects(plugin) >= 4);
     assert_eq!(plugin.logged(), logged, "it was tried again, and failed as before");
 }
 

@@ -18,7 +18,7 @@ const LEARN: Duration = Duration::from_millis(500);
 /// Most events kept until they are taken; the oldest go first.
 const MAX_EMITTED: usize = 256;
 
-/// Makes connections.
+/// Makes connections, and knows the time between them.
 pub trait Dial {
     /// What it makes.
     type Link: Link;
@@ -28,6 +28,9 @@ pub trait Dial {
     /// # Errors
     /// Why not, in words.
     fn dial(&mut self, address: &str, wait: Duration) -> Result<Self::Link, String>;
+
+    /// How long it has been there: the clock by which it is tried again.
+    fn age(&self) -> Duration;
 }
 
 /// Why an action was not done.
@@ -77,7 +80,6 @@ pub struct Remote<D: Dial> {
     account: Account,
     client: Option<Client<D::Link>>,
     retry: Retry,
-    begun: Instant,
     why_not: String,
     emitted: VecDeque<Emitted>,
 }
@@ -85,8 +87,8 @@ pub struct Remote<D: Dial> {
 impl<D: Dial> Remote<D> {
     /// Not connected yet.
     pub fn new(dial: D, account: Account) -> Self {
-        let (retry, begun, emitted) = (Retry::default(), Instant::now(), VecDeque::new());
-        Self { dial, account, client: None, retry, begun, why_not: String::new(), emitted }
+        let (retry, emitted) = (Retry::default(), VecDeque::new());
+        Self { dial, account, client: None, retry, why_not: String::new(), emitted }
     }
 
     /// To be called again and again: takes what came, and connects where it is time. What
@@ -240,7 +242,7 @@ impl<D: Dial> Remote<D> {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.dial.age().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
