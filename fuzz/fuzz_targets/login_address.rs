@@ -15,6 +15,8 @@ fuzz_target!(|text: &str| {
     let Ok(url) = text.parse::<WebUrl>() else { return };
     let shown = url.to_string();
     assert!(shown.bytes().all(|byte| byte.is_ascii_graphic()), "{shown}");
+    // it is printed for people, who paste it into shells
+    assert!(!shown.contains(['$', ';', '`', '\'', '"', '\\', '(', '<', '|', '*', '!']), "{shown}");
     assert_eq!(shown.parse::<WebUrl>().as_ref(), Ok(&url), "{shown}");
     assert!(url.secure || shown.starts_with("http://127.") || shown.starts_with("http://[::1]"), "{shown}");
     // with more names and values it is the same place still
