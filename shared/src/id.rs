@@ -89,6 +89,8 @@ impl<'de, C> bincode::BorrowDecode<'de, C> for PluginId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{PREFIX, decode, encode};
+    use proptest::prelude::*;
 
     #[test]
     fn ids_name_files_so_nothing_else_is_one() {
@@ -106,5 +108,21 @@ mod tests {
         let (a, b): (PluginId, PluginId) = ("a-b".parse().unwrap(), "a_b".parse().unwrap());
         assert_ne!(a, b);
         assert_eq!(a.uniqueness_key(), b.uniqueness_key());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_an_id_is_a_file_name_on_every_way_it_comes(text in "[a-z0-9_./A-Z-]{0,6}|(?s).{0,6}") {
+            let id = text.parse::<PluginId>();
+            if let Ok(id) = &id {
+                prop_assert_eq!(id.as_str(), &text);
+                prop_assert_eq!(std::path::Path::new(&text).components().count(), 1);
+                prop_assert!(!text.starts_with(['.', '-']));
+            }
+            let mut frame = Vec::new();
+            encode(&text, &mut frame).unwrap();
+            prop_assert_eq!(decode::<PluginId>(&frame[PREFIX..]).ok(), id.clone().ok());
+            prop_assert_eq!(serde_json::from_value::<PluginId>(text.into()).ok(), id.ok());
+        }
     }
 }

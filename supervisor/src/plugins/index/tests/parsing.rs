@@ -1,6 +1,7 @@
 //! Strictness: what is not exactly an index is none, and the path says where.
 
-use crate::plugins::index::testing::{index, key, listing, release, revoked_key, revoked_version};
+use crate::plugins::index::subscriptions::Subscriptions;
+use crate::plugins::index::testing::{index, key, listing, release, revoked_key, revoked_version, subscription};
 use crate::plugins::index::{Index, MAX_PLUGINS, MAX_VERSIONS};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -155,6 +156,23 @@ proptest! {
         bytes[at] = with;
         if let Ok(index) = Index::parse(&bytes) {
             prop_assert_eq!(Index::parse(index.to_text().as_bytes()).unwrap(), index);
+        }
+    }
+
+    /// So is the list of those that were added.
+    #[test]
+    fn a_damaged_list_is_refused_or_says_what_it_will_say_again(at: prop::sample::Index, with in "[ -~\n]{0,3}") {
+        static TEXT: LazyLock<String> = LazyLock::new(|| {
+            let mut list = Subscriptions::default();
+            list.add(subscription("friends", &full())).unwrap();
+            list.to_text()
+        });
+        let mut text = TEXT.clone();
+        let at = at.index(text.len());
+        text.replace_range(at..=at, &with);
+        match Subscriptions::parse(&text) {
+            Ok(list) => prop_assert_eq!(Subscriptions::parse(&list.to_text()).unwrap(), list),
+            Err(problems) => prop_assert!(!problems.is_empty()),
         }
     }
 }
