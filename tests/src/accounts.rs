@@ -157,18 +157,19 @@ impl Accounts {
             let body = format!(r#"{{"error":"{error}","error_description":"{words}"}}"#);
             response("400 Bad Request", "", &body)
         };
-        let (access, refresh) = (access(state.given), refresh(state.given));
-        let more = match state.manner {
+        let refresh = match state.manner {
             Manner::Fails => return response("502 Bad Gateway", "", "<html>"),
             Manner::Expires => return no("invalid_grant", "Authorization code expired"),
             _ if !is_right => return no("invalid_grant", "Invalid authorization code"),
-            Manner::OneHourOnly => String::new(),
-            _ => format!(r#","refresh_token":"{refresh}""#),
+            Manner::OneHourOnly => None,
+            _ => Some(refresh(state.given)),
         };
-        (state.given, state.holds) = (state.given + 1, Some(refresh));
+        let more = refresh.as_ref().map_or_else(String::new, |token| format!(r#","refresh_token":"{token}""#));
+        let access = access(state.given);
         let body = format!(
             r#"{{"access_token":"{access}","token_type":"Bearer","scope":"play read","expires_in":3600{more}}}"#
         );
+        (state.given, state.holds) = (state.given + 1, refresh);
         response("200 OK", "", &body)
     }
 }
@@ -252,4 +253,20 @@ pub fn sent_back(address: &str) -> String {
     let (head, body) = get(address);
     let location = head.lines().find_map(|line| line.strip_prefix("Location: "));
     location.unwrap_or_else(|| panic!("{address}: {head}\n{body}")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_without_their_escapes_and_what_is_no_form_has_none() {
+        let read = values("a=%31+%2b%C3%A4&b%3D=x=y&c=");
+        let expected = [("a", "1 +ä"), ("b=", "x=y"), ("c", "")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(values(&format!("a={}", escaped("1 +ä&"))), [("a".to_owned(), "1 +ä&".to_owned())].into());
+        for wrong in ["", "a", "a=1&a=2", "a=%", "a=%4", "a=%+1", "a=%zz", "a=%ff", "a=1&"] {
+            assert!(values(wrong).is_empty(), "{wrong}");
+        }
+    }
 }
