@@ -5,6 +5,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 /// How long a program may take that protects a key with a password: some seconds on a machine
 /// that has nothing else to do.
 const LONGEST: Duration = Duration::from_secs(300);
+/// So long nothing comes once all has come, where something else than the program still has the terminal.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Runs a program that signals end, and stays itself. What a signal does to it is forgotten when
 /// it starts the program.
@@ -49,9 +52,9 @@ impl Terminal {
     pub fn new(columns: u16, lines: u16) -> Self {
         let size = Winsize { ws_col: columns, ws_row: lines, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).expect("a pseudo-terminal");
-        let keyboard = File::from(pair.master);
-        let screen = keyboard.try_clone().expect("a descriptor");
-        Self { keyboard, screen, line: File::from(pair.slave) }
+        // a clone is not handed to programs that other tests start meanwhile, which would hold the terminal open
+        let own = |descriptor: &OwnedFd| File::from(descriptor.try_clone().expect("a descriptor"));
+        Self { keyboard: own(&pair.master), screen: own(&pair.master), line: own(&pair.slave) }
     }
 
     /// How it is set.
@@ -231,7 +234,8 @@ impl Session {
         let status = crate::wait::within(LONGEST, "the program ends", || {
             self.child.try_wait().expect("a child").ok_or_else(|| self.seen.clone())
         });
-        while let Ok(bytes) = self.output.recv_timeout(std::time::Duration::from_millis(500)) {
+        // all of it is there when nobody has the terminal any more; some leave it to a child, which is quiet
+        while let Ok(bytes) = self.output.recv_timeout(QUIET) {
             self.take(&bytes);
         }
         (status, self.seen.clone())

@@ -80,7 +80,7 @@ fn a_rest_in_which_nothing_wakes_the_worker_is_no_end_of_deadlines() {
     };
     let mut before = wakeups();
     let rests = (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100)); // so long that nothing happens is what is looked for
         let now = wakeups();
         std::mem::replace(&mut before, now.clone()) == now
     });

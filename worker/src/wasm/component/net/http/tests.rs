@@ -275,7 +275,7 @@ fn dripping() -> (Bed, Receiver<Duration>) {
         stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         let started = Instant::now();
         while stream.get_mut().write_all(b"a").is_ok() {
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5)); // each byte comes in time, and all of them never
         }
         let _ = seen.lock().unwrap().send(started.elapsed());
     });
