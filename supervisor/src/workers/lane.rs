@@ -107,8 +107,7 @@ impl Lane {
             channel: None,
             next_ticket: 0,
             early: BTreeMap::new(),
-            latency: Histogram::new_with_bounds(1, 600_000_000, 2)
-                .unwrap_or_else(|_| unreachable!("1 µs to 10 min with 2 digits is a valid histogram")),
+            latency: Histogram::new_with_bounds(1, 600_000_000, 2).expect("bounds"), // cannot fail: they are in order
         };
         let (busy, has_calls) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { plugin, tickets: AtomicU64::new(0), waker, busy, has_calls, inner: Mutex::new(inner) }
