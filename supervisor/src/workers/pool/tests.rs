@@ -335,7 +335,11 @@ fn a_worker_that_spins_is_quarantined_with_the_figures_and_a_restart_opens_a_new
         pool.next_look = Time::default(); // look at every chance
         assert!(pool.run_once(Some(Duration::from_millis(10))));
         let slot = pool.slots.first();
-        if slot.is_some_and(|slot| !slot.has_process()) { Ok(()) } else { Err(slot.map(|slot| slot.status(pool.now))) }
+        if slot.is_some_and(|slot| !slot.has_process()) {
+            Ok(())
+        } else {
+            Err(slot.map(|slot| format!("{:?}", slot.status(pool.now))))
+        }
     });
     let reason = ready.recv().unwrap().unwrap_err();
     let ends = reason.ends_with(" s of processor time within 10 s (limit 2 % of a core)");
