@@ -1,5 +1,10 @@
 //! From MIDI bytes to the plugin's handler, with a millisecond between events:
 //! the way of a single pad hit, both processes asleep before it.
+//!
+//! Whoever plays waits in `read`, as a thread that receives MIDI does. One that
+//! slept for a time would set a timer after each event, and where the scheduler
+//! wakes the worker on the same processor, that would be measured too: in a
+//! virtual machine it takes longer than the whole way.
 
 use super::{KINDS, Kind, config};
 use crate::floor::Floor;
@@ -9,6 +14,7 @@ use crate::stats::{median, quantile};
 use crate::{Effort, Result};
 use midimon::clock::now;
 use midimon::workers::manager::CallError;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::time::Duration;
 
 const GAP: Duration = Duration::from_millis(1);
@@ -29,6 +35,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     let plan = Plan { plugins: &plugins, config: &text, policies: Default::default() };
     let mut rig = Rig::new(Reader::OwnThread, &plan)?;
     let mut floor = Floor::start()?;
+    let beat = beat()?;
     let mut floors = Vec::new();
     let mut ours: Vec<Vec<Run>> = KINDS.iter().map(|_| Vec::new()).collect();
     for _ in 0..effort.runs() {
@@ -36,11 +43,11 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
         let mut samples: Vec<Vec<u64>> = KINDS.iter().map(|_| Vec::new()).collect();
         for _ in 0..effort.of(4) {
             for _ in 0..BLOCK {
-                std::thread::sleep(GAP);
+                beat.wait()?;
                 raw.push(floor.one_way()?);
             }
             for (kind, samples) in KINDS.iter().zip(&mut samples) {
-                block(&mut rig, kind, samples)?;
+                block(&mut rig, &beat, kind, samples)?;
             }
         }
         floors.push(run(raw));
@@ -69,15 +76,20 @@ fn bar(kind: &Kind, runs: &[Run], floors: &[Run], reach: f64) -> Bar {
     ))
 }
 
+/// Lets a waiting thread go on every [`GAP`].
+fn beat() -> Result<TimerFd> {
+    let beat = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+    beat.set(Expiration::Interval(GAP.into()), TimerSetTimeFlags::empty())?;
+    Ok(beat)
+}
+
 /// Plays one block, then asks the probe when it was called.
-fn block(rig: &mut Rig, kind: &Kind, samples: &mut Vec<u64>) -> Result<()> {
+fn block(rig: &mut Rig, beat: &TimerFd, kind: &Kind, samples: &mut Vec<u64>) -> Result<()> {
     let mut played = Vec::with_capacity(BLOCK);
-    for _ in 0..BLOCK {
-        std::thread::sleep(GAP);
+    for value in (0..=127).cycle().take(BLOCK) {
+        beat.wait()?;
         played.push(now().as_nanos());
-        rig.play(&kind.press());
-        // not part of the way: nothing is bound to it
-        rig.play(&kind.release());
+        rig.play(&kind.turn(value));
     }
     for played in played {
         let entered = pop(rig, kind.probe)?;
