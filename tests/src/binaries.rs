@@ -36,7 +36,9 @@ impl Binaries {
             plugins: directory("MIDIMON_PLUGINS_DIR", "plugins"),
             fixtures: directory("MIDIMON_FIXTURES_DIR", "fixtures"),
         };
-        for program in ["midimon", "midimon-worker", "midimon-worker-wasm", "midimon-compile"] {
+        for program in
+            ["midimon", "midimon-worker", "midimon-worker-wasm", "midimon-worker-wasm-net", "midimon-compile"]
+        {
             let path = found.programs.join(program);
             assert!(path.is_file(), "{} is missing: run make build", path.display());
         }

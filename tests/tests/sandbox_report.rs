@@ -219,7 +219,7 @@ fn doctor_fails_and_names_the_program_where_one_is_missing_or_is_not_ours() {
     let bed = bed();
     let programs = bed.path("programs");
     fs::create_dir(&programs).expect("a directory");
-    for program in ["midimon", "midimon-worker", "midimon-compile"] {
+    for program in ["midimon", "midimon-worker", "midimon-worker-wasm-net", "midimon-compile"] {
         fs::copy(Binaries::get().programs.join(program), programs.join(program)).expect("a copy");
     }
     let doctor = |expected: &[&str]| {

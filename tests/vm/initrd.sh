@@ -74,7 +74,7 @@ add_program() { # FILE [PLACE IN THE GUEST]
 
 add_midimon() {
 	local binary
-	for binary in midimon midimon-worker midimon-worker-wasm midimon-compile; do
+	for binary in midimon midimon-worker midimon-worker-wasm midimon-worker-wasm-net midimon-compile; do
 		add_program "$bin_dir/$binary" "/opt/midimon/$binary"
 		# Line tables are most of their size, and the guest's disk is memory.
 		strip --strip-debug "$tree/opt/midimon/$binary" 2>/dev/null || true

@@ -20,7 +20,7 @@ require_binaries() {
 		grep -q '^# needs: midimon' "$here/guest/$name" && needs_midimon=1
 	done
 	[[ $needs_midimon ]] || return 0
-	for binary in midimon midimon-worker midimon-worker-wasm midimon-compile; do
+	for binary in midimon midimon-worker midimon-worker-wasm midimon-worker-wasm-net midimon-compile; do
 		[[ -x $bin_dir/$binary ]] || die "$bin_dir/$binary is missing: run 'make build' first (or set MIDIMON_BIN_DIR)"
 	done
 	[[ -d $plugins_dir ]] || die "$plugins_dir is missing: run 'make plugins' first (or set MIDIMON_PLUGINS_DIR)"

@@ -66,6 +66,7 @@ fn run() -> Result<(), Stop> {
     let (plugin, ready) = opened.start(channel.host()).or_else(|error| refused(&channel, error))?;
     channel.send(&Event::Ready(ready))?;
     footprint::shrink(if filter == Filter::NativeData { Code::Copied } else { Code::Mapped });
+    footprint::shrink_stack();
     // 9. Calls, until the end.
     serve::serve(channel, limits, plugin)
 }

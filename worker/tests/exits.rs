@@ -213,7 +213,7 @@ fn every_exit_there_is_ends_a_real_program() {
 #[test]
 fn a_launcher_that_takes_nothing_away_changes_nothing() {
     let unused = call(libc::SYS_reboot, ENOSYS);
-    for program in [NATIVE, WASM] {
+    for program in [NATIVE, WASM, WASM_NET] {
         let mut worker = worker(std::slice::from_ref(&unused), program, &Worker::args());
         let layers = hello(&mut worker);
         let is_there = |report: &LayerReport| report.state != LayerState::Unavailable;
@@ -234,7 +234,7 @@ fn a_launcher_that_takes_nothing_away_changes_nothing() {
 
 #[test]
 fn a_step_that_fails_ends_the_worker_before_it_says_hello_with_its_own_exit_and_the_reason() {
-    for program in [NATIVE, WASM] {
+    for program in [NATIVE, WASM, WASM_NET] {
         for (expected, refusal, words) in broken_steps() {
             let shown = format!("{program}, {refusal:?}");
             let (exit, log) = silent_end(worker(&[refusal], program, &Worker::args()));
@@ -247,7 +247,7 @@ fn a_step_that_fails_ends_the_worker_before_it_says_hello_with_its_own_exit_and_
 #[test]
 fn a_second_filter_that_fails_ends_the_worker_before_the_plugins_init() {
     let marked = plugin("marked", "", r#"host->log(host, MIDIMON_LOG_INFO, text("init was called"));"#, "");
-    for program in [NATIVE, WASM] {
+    for program in [NATIVE, WASM, WASM_NET] {
         for (refusal, words) in broken_lockdowns() {
             let mut worker = worker(&[refusal], program, &Worker::args());
             worker.expect_hello();

@@ -20,7 +20,7 @@ fn status(worker: &Worker) -> HashMap<String, String> {
 
 #[test]
 fn a_worker_that_said_hello_has_no_privileges_and_one_thread() {
-    for program in [NATIVE, WASM] {
+    for program in [NATIVE, WASM, WASM_NET] {
         let mut worker = Worker::spawn(program);
         worker.expect_hello();
         let status = status(&worker);
@@ -42,7 +42,7 @@ fn a_worker_that_said_hello_has_no_privileges_and_one_thread() {
         assert_eq!(limit("Max locked memory"), "0");
         assert_eq!(limit("Max open files"), "64");
         assert_eq!(limit("Max file size"), (1 << 20).to_string());
-        let overhead = if program == WASM { midimon_shared::spawn::WASM_OVERHEAD } else { 0 };
+        let overhead = if program == NATIVE { 0 } else { midimon_shared::spawn::WASM_OVERHEAD };
         assert_eq!(limit("Max data size"), ((128 << 20) + overhead).to_string());
         let tasks: u64 =
             std::fs::read_to_string("/proc/loadavg").unwrap().split([' ', '/']).nth(4).unwrap().parse().unwrap();

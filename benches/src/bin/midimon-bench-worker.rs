@@ -81,7 +81,7 @@ fn serve(args: &SpawnArgs, kinds: &[CodeKind]) -> Result<(), Stop> {
             let host = wasm::Host::new().map_err(|error| failed(error.to_string()))?;
             signals::die_of_sent_faults()?;
             let failed = |error: wasm::LoadError| failed(error.to_string());
-            match wasm::open(host, load, code, client).map_err(failed)? {
+            match wasm::open(host, load, code, client, None).map_err(failed)? {
                 wasm::Opened::Core(opened) => go(channel, limits, opened.start().map_err(failed)?),
                 wasm::Opened::Component(opened) => go(channel, limits, opened.start().map_err(failed)?),
             }
@@ -92,6 +92,7 @@ fn serve(args: &SpawnArgs, kinds: &[CodeKind]) -> Result<(), Stop> {
 fn go<R: Runtime>(channel: Channel, limits: WorkerLimits, (plugin, ready): (R, Ready)) -> Result<(), Stop> {
     channel.send(&Event::Ready(ready))?;
     footprint::shrink(footprint::Code::Mapped);
+    footprint::shrink_stack();
     serve::serve(channel, limits, plugin)
 }
 

@@ -10,6 +10,7 @@ use crate::{Effort, Result};
 use midimon::clock::now;
 use midimon::plugins::SealedCode;
 use midimon::plugins::compile::Compiler;
+use midimon::workers::program::WorkerProgram;
 use midimon::workers::spawner::Spawner;
 use midimon::workers::status::PluginKind;
 use midimon_shared::protocol::CodeKind;
@@ -96,10 +97,10 @@ fn layers(effort: Effort) -> Result<Vec<Bar>> {
 
 fn confined(kind: CodeKind) -> Program {
     let program = match kind {
-        CodeKind::Native => "midimon-worker",
-        CodeKind::WasmCore | CodeKind::WasmComponent => "midimon-worker-wasm",
+        CodeKind::Native => WorkerProgram::Native,
+        CodeKind::WasmCore | CodeKind::WasmComponent => WorkerProgram::Wasm,
     };
-    Program { path: Binaries::get().programs.join(program), arguments: Vec::new(), kind }
+    Program { path: Binaries::get().programs.join(program.file_name()), arguments: Vec::new(), kind }
 }
 
 fn unconfined(kind: CodeKind) -> Program {

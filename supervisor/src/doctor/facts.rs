@@ -4,6 +4,7 @@ use crate::action::{KeyboardChoice, usable_keyboards};
 use crate::midi::seq;
 use crate::sys::features::{landlock_abi, seccomp_actions};
 use crate::workers::cgroup::Cgroups;
+use crate::workers::program::WorkerProgram;
 use crate::workers::trial::{Trial, enter_sandbox};
 use midimon_shared::sandbox::{Layer, LayerReport};
 use nix::errno::Errno;
@@ -62,7 +63,8 @@ impl Facts {
     /// plugin, and waits some seconds at most.
     #[must_use]
     pub fn gather(programs: &Path) -> Self {
-        let worker = |name| {
+        let worker = |program: WorkerProgram| {
+            let name = program.file_name();
             let trial = enter_sandbox(&programs.join(name)).map_err(|error| error.to_string());
             Program { name, tried: trial.map(|Trial { version, layers }| Tried { version, layers }) }
         };
@@ -76,7 +78,7 @@ impl Facts {
             root: Uid::effective().is_root(),
             cgroup: Cgroups::probe(),
             version: env!("CARGO_PKG_VERSION"),
-            programs: vec![worker("midimon-worker"), worker("midimon-worker-wasm"), compiler(programs)],
+            programs: WorkerProgram::ALL.map(worker).into_iter().chain([compiler(programs)]).collect(),
             sequencer: seq::check_access().map_err(|error| error.to_string()),
             keyboards: usable_keyboards(KeyboardChoice::from_env()).map_err(|error| error.to_string()),
         }

@@ -3,6 +3,7 @@
 
 use super::files::{FileError, open_dir, open_regular};
 use crate::workers::status::PluginKind;
+use memchr::memmem::Finder;
 use midimon_shared::limits::MAX_CODE;
 use midimon_shared::protocol::CodeKind;
 use nix::errno::Errno;
@@ -130,6 +131,24 @@ impl SealedCode {
     /// What the system says.
     pub fn for_each_piece(&self, piece: impl FnMut(&[u8])) -> io::Result<()> {
         read_from_start(&self.file, piece)
+    }
+
+    /// Whether one of these stands somewhere in the code.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn contains_any(&self, names: &[&str]) -> io::Result<bool> {
+        let finders: Vec<Finder<'_>> = names.iter().map(|name| Finder::new(name.as_bytes())).collect();
+        let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        let mut found = false;
+        // a name can begin in one piece and end in the next
+        let mut window = Vec::new();
+        self.for_each_piece(|piece| {
+            window.extend_from_slice(piece);
+            found = found || finders.iter().any(|finder| finder.find(&window).is_some());
+            window.drain(..window.len().saturating_sub(longest));
+        })?;
+        Ok(found)
     }
 
     /// The bytes as a stream, from the first; streams do not disturb each other.
@@ -277,6 +296,17 @@ mod tests {
         let mut bytes = Vec::new();
         code.for_each_piece(|piece| bytes.extend_from_slice(piece)).unwrap();
         assert_eq!(bytes, MODULE);
+    }
+
+    #[test]
+    fn names_are_found_wherever_they_stand() {
+        const PIECE: usize = 64 * 1024;
+        for before in [0, 1, PIECE - 4, PIECE - 1, PIECE, 2 * PIECE + 7] {
+            let bytes = [&vec![b'n'; before][..], b"name", &[b'm'; PIECE]].concat();
+            let code = SealedCode::copy(&mut &bytes[..], 4 * PIECE as u64).unwrap();
+            assert!(code.contains_any(&["other name", "name"]).unwrap(), "after {before} bytes");
+            assert!(!code.contains_any(&["names", "another"]).unwrap(), "after {before} bytes");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod manager;
 mod pool;
 mod prepare;
 mod process;
+pub mod program;
 pub mod quarantine;
 pub mod quota;
 pub mod rate;

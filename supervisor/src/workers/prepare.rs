@@ -1,6 +1,7 @@
 //! From a plugin's files to what a worker can run.
 
 use super::manager::{ManagerOptions, Policy};
+use super::program::WorkerProgram;
 use super::spawner::Spawner;
 use super::spec::PluginSpec;
 use super::status::Origin;
@@ -136,6 +137,8 @@ impl Prepare {
         let format = |fault| CodeError::Format { path: found.code_path(), fault };
         let kind = sealed.check(manifest.kind).map_err(format)?;
         let digest = sealed.digest();
+        let program = WorkerProgram::new(kind, &sealed)
+            .map_err(|source| CodeError::File { path: found.code_path(), source: source.into() })?;
         let code = match kind {
             CodeKind::Native => Arc::new(sealed),
             CodeKind::WasmCore | CodeKind::WasmComponent => self
@@ -162,6 +165,7 @@ impl Prepare {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
             kind,
+            program,
             origin: found.origin(),
             code_path: found.code_path(),
             code,

@@ -97,7 +97,7 @@ pub(super) fn plan(spec: &PluginSpec, programs: &Path) -> Result<(SpawnSpec, End
         violations: spec.violations,
         missing_layers: spec.missing_layers,
     };
-    plan_program(programs.join(spec.program()), &arguments)
+    plan_program(programs.join(spec.program.file_name()), &arguments)
 }
 
 /// How to start a worker program, and our ends of its pipes.

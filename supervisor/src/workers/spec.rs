@@ -1,5 +1,6 @@
 //! What a worker is to run, ready to be started at any moment.
 
+use super::program::WorkerProgram;
 use super::status::{Origin, PluginKind};
 use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
@@ -21,6 +22,8 @@ pub struct PluginSpec {
     pub version: String,
     /// What its code is.
     pub kind: CodeKind,
+    /// What runs it.
+    pub program: WorkerProgram,
     /// Where it comes from, as shown in listings.
     pub origin: Origin,
     /// The file its code was read from, for messages.
@@ -50,15 +53,6 @@ impl PluginSpec {
         match self.kind {
             CodeKind::Native => PluginKind::Native,
             CodeKind::WasmCore | CodeKind::WasmComponent => PluginKind::Wasm,
-        }
-    }
-
-    /// The worker program's file name.
-    #[must_use]
-    pub const fn program(&self) -> &'static str {
-        match self.kind {
-            CodeKind::Native => "midimon-worker",
-            CodeKind::WasmCore | CodeKind::WasmComponent => "midimon-worker-wasm",
         }
     }
 

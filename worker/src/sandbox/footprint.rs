@@ -39,6 +39,23 @@ pub fn shrink(plugin: Code) -> usize {
     search.bytes
 }
 
+/// Lets go of what the start used of the stack and the calls to come need not.
+///
+/// For a process's first thread alone: nothing but its stack lies below its frames.
+pub fn shrink_stack() {
+    /// More than the calls below this frame use now, the processor's red zone included.
+    const NEAR: usize = 4 * 1024;
+    /// As deep as a start gets.
+    const DEEP: usize = 256 * 1024;
+    let frame = 0_u8;
+    // SAFETY: takes a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize;
+    let end = ((&raw const frame).addr() - NEAR) / page * page;
+    // SAFETY: below `end` are no frames, and no other mapping: the kernel leaves 128 MiB at least to the stack of the
+    // first thread (MIN_GAP of its mmap.c). What is not mapped yet is passed over.
+    unsafe { libc::madvise((end - DEEP) as *mut c_void, DEEP, libc::MADV_DONTNEED) };
+}
+
 /// Called for each loaded object; 0 goes on to the next one.
 unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, search: *mut c_void) -> i32 {
     // SAFETY: the loader passes a valid description and its own count of headers; the name is a C string, the

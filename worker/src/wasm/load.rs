@@ -1,6 +1,6 @@
 //! From compiled code to a plugin whose first `init`, or `start`, has run.
 
-use super::component;
+use super::component::{self, LinkNetwork};
 use super::deadline::Ticker;
 use super::engine::config;
 use super::factory::Factory;
@@ -80,16 +80,23 @@ pub struct OpenedModule {
     factory: Factory,
 }
 
-/// Loads the code and checks what it exports and imports. A component asks midimon by `client`.
+/// Loads the code and checks what it exports and imports. A component asks midimon by `client`, and can import what
+/// `network` defines, if anything.
 ///
 /// # Errors
 /// See [`LoadError`]: each says what is wrong with the code.
-pub fn open(host: Host, load: Load, artifact: File, client: HostClient) -> Result<Opened, LoadError> {
+pub fn open(
+    host: Host,
+    load: Load,
+    artifact: File,
+    client: HostClient,
+    network: Option<LinkNetwork>,
+) -> Result<Opened, LoadError> {
     match load.kind {
         CodeKind::WasmCore => open_module(host, load, artifact).map(Opened::Core),
         CodeKind::WasmComponent => {
             let Host { engine, runtime } = host;
-            component::open(engine, runtime, load, &artifact, client).map(Opened::Component)
+            component::open((engine, runtime), load, &artifact, client, network).map(Opened::Component)
         }
         CodeKind::Native => Err(LoadError::Kind),
     }

@@ -18,10 +18,12 @@ mod log_stream;
 mod meter;
 mod plugin;
 mod poll;
+mod process;
 mod request;
 mod wasi;
 
-pub use component::ComponentPlugin;
+pub use component::{ComponentPlugin, LinkNetwork, link_network};
 pub use engine::config;
 pub use load::{Host, LoadError, Opened, OpenedModule, open, open_module};
 pub use plugin::WasmPlugin;
+pub use process::run;

@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 pub const NATIVE: &str = env!("CARGO_BIN_EXE_midimon-worker");
 pub const WASM: &str = env!("CARGO_BIN_EXE_midimon-worker-wasm");
+pub const WASM_NET: &str = env!("CARGO_BIN_EXE_midimon-worker-wasm-net");
 
 /// Longer than anything here takes; only a bug waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);

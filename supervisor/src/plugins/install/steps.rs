@@ -14,6 +14,7 @@ use crate::plugins::store::{Incoming, Installed, Locked, Staged, StoreError};
 use crate::plugins::trust::{How, PublisherName, TrustError, TrustRefusal, TrustStore};
 use crate::plugins::{Grants, SealedCode};
 use crate::timestamp::Timestamp;
+use crate::workers::program::WorkerProgram;
 use crate::workers::spawner::Spawner;
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::Origin;
@@ -182,13 +183,14 @@ impl Workshop<'_> {
         let code = contents.files.swap_remove(index).code;
         let format = |fault| InstallError::Format { name: name.clone(), fault };
         let kind = code.check(contents.manifest.kind).map_err(format)?;
+        let program = WorkerProgram::new(kind, &code)?;
         let code = match kind {
             CodeKind::Native => Arc::new(code),
             CodeKind::WasmCore | CodeKind::WasmComponent => self.compile(&name, &code, progress)?,
         };
 
         progress.begin(Step::Try)?;
-        let untried = self.try_out(&staged, &contents, &agreed.grants, (kind, code), progress)?;
+        let untried = self.try_out(&staged, &contents, &agreed.grants, (kind, program, code), progress)?;
 
         progress.begin(Step::Commit)?;
         if let (Some(key), Some(name)) = (contents.publisher, agreed.key_name) {
@@ -233,7 +235,7 @@ impl Workshop<'_> {
         staged: &Staged,
         contents: &Contents,
         grants: &GrantFile,
-        (kind, code): (CodeKind, Arc<SealedCode>),
+        (kind, program, code): (CodeKind, WorkerProgram, Arc<SealedCode>),
         progress: &dyn Progress,
     ) -> Result<Vec<String>, InstallError> {
         let manifest = &contents.manifest;
@@ -264,6 +266,7 @@ impl Workshop<'_> {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
             kind,
+            program,
             origin: Origin::Installed,
             code_path: PathBuf::from(&manifest.entry),
             code,

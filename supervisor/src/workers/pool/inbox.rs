@@ -165,7 +165,7 @@ impl Slot {
         if ProtocolRange::OURS.common(hello.protocol).is_none() {
             let reason = format!(
                 "{} speaks protocol {}, this midimon {} speaks {}: they must be of one version",
-                self.spec.program(),
+                self.spec.program.file_name(),
                 hello.protocol,
                 env!("CARGO_PKG_VERSION"),
                 ProtocolRange::OURS

@@ -5,6 +5,7 @@ use super::*;
 use crate::workers::cause::KillReason;
 use crate::workers::lifecycle::State;
 use crate::workers::log::TAIL;
+use crate::workers::program::WorkerProgram;
 use crate::workers::spec::PluginSpec;
 use crate::workers::status::WorkerState;
 use midimon_shared::limits::{MAX_ANSWER, RestartPolicy};
@@ -238,7 +239,7 @@ fn a_wasm_workers_word_on_memory_is_taken_once() {
     let programs = tempfile::tempdir().unwrap();
     let (mut pool, requests) = pool(programs.path());
     std::fs::copy(programs.path().join("midimon-worker"), programs.path().join("midimon-worker-wasm")).unwrap();
-    install_spec(&requests, PluginSpec { kind: CodeKind::WasmCore, ..spec("guest") });
+    install_spec(&requests, PluginSpec { kind: CodeKind::WasmCore, program: WorkerProgram::Wasm, ..spec("guest") });
     let events = started(&mut pool);
     enter(&mut pool, &[LifeEvent::SandboxEntered, LifeEvent::Loaded]);
     events.send(&Event::OutOfMemory { requested: 9 }).unwrap();

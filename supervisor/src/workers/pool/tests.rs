@@ -3,6 +3,7 @@ use crate::plugins::settings::Handed;
 use crate::plugins::{Grants, SealedCode};
 use crate::testing::eventually;
 use crate::workers::cause::KillReason;
+use crate::workers::program::WorkerProgram;
 use crate::workers::quarantine::Quarantine;
 use crate::workers::status::Origin;
 use midimon_shared::Limits;
@@ -16,6 +17,7 @@ pub(super) fn spec(id: &str) -> PluginSpec {
         name: id.to_owned(),
         version: String::new(),
         kind: CodeKind::Native,
+        program: WorkerProgram::Native,
         origin: Origin::Dev,
         code_path: PathBuf::new(),
         code: Arc::new(SealedCode::copy(&mut &b"code"[..], 4).unwrap()),

@@ -2,9 +2,10 @@
 
 use super::bindings::MidimonPluginIndices;
 use super::factory::{Factory, NotMade};
-use super::net::{Net, link_http_names, link_http_options};
+use super::link::{LinkNetwork, linker};
+use super::net::Net;
 use super::plugin::{ComponentPlugin, code};
-use super::state::{Plugin, State};
+use super::state::Plugin;
 use crate::host::HostClient;
 use crate::log::bounded;
 use crate::names::NameTable;
@@ -19,25 +20,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::Component;
 
 /// A component that nothing has run of.
 pub struct Opened {
     factory: Factory,
-}
-
-/// The functions a component can import.
-///
-/// # Errors
-/// Only when a function is defined twice.
-pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    link_http_names(&mut linker)?;
-    link_http_options(&mut linker)?;
-    super::bindings::MidimonPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
-    Ok(linker)
 }
 
 /// Loads the component and checks what it exports and imports.
@@ -45,15 +32,15 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 /// # Errors
 /// See [`LoadError`]: each says what is wrong with the component.
 pub fn open(
-    engine: Engine,
-    runtime: &'static Runtime,
+    (engine, runtime): (Engine, &'static Runtime),
     load: Load,
     artifact: &File,
     client: HostClient,
+    network: Option<LinkNetwork>,
 ) -> Result<Opened, LoadError> {
     let setup = |error: wasmtime::Error| LoadError::Setup(error.root_cause().to_string());
     let component = deserialize(&engine, artifact)?;
-    let linker = linker(&engine).map_err(setup)?;
+    let linker = linker(&component, network).map_err(setup)?;
     let component = linker.instantiate_pre(&component).map_err(|error| LoadError::World(format!("{error:#}")))?;
     let exports = MidimonPluginIndices::new(&component).map_err(|error| LoadError::Interface(format!("{error:#}")))?;
     let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Setup(error.to_string()))?;

@@ -7,11 +7,14 @@
 mod bindings;
 mod factory;
 mod host;
+mod link;
 mod load;
 mod net;
 mod plugin;
 mod run;
 mod state;
 
+pub use link::LinkNetwork;
 pub use load::{Opened, open};
+pub use net::link as link_network;
 pub use plugin::ComponentPlugin;

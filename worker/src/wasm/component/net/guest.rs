@@ -1,15 +1,28 @@
 //! `net.connection` and `wasi:http` as a guest imports them.
 
-use super::Net;
 use super::connection::Connection;
+use super::{Net, http};
 use crate::wasm::bounds::Bounded;
 use crate::wasm::component::bindings::midimon::plugin::net;
+use crate::wasm::component::link::imports;
 use crate::wasm::component::state::{Phase, Refused, State, invalid};
 use std::sync::Arc;
 use std::time::Instant;
-use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+
+/// Defines what a component imports of the network.
+///
+/// # Errors
+/// Only when a function is defined twice.
+pub fn link(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
+    net::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    if imports(component, "wasi:http/") {
+        http::link(linker)?;
+    }
+    Ok(())
+}
 
 /// What a guest may use of the network now, and until when.
 fn begin(state: &mut State) -> Result<(Arc<Net>, Instant), Refused> {

@@ -17,7 +17,8 @@ mod target;
 mod tls;
 
 pub use connection::Connection;
-pub use http::{HttpHooks, context as http_context, link_names as link_http_names, link_options as link_http_options};
+pub use guest::link;
+pub use http::{HttpHooks, context as http_context};
 
 use broker::Broker;
 use http::pool::Pool;

@@ -13,14 +13,13 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use named::link as link_names;
-pub use options::link as link_options;
-
 use super::{Net, network_deadline};
+use crate::wasm::component::state::State;
 use http::{Request, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+use wasmtime::component::Linker;
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 /// Bytes of a response's head, and headers in it: what hyper buffers at most.
@@ -46,6 +45,16 @@ impl HttpHooks {
     pub fn new(net: Arc<Net>) -> Self {
         Self { net, until: None }
     }
+}
+
+/// Defines `wasi:http`.
+///
+/// # Errors
+/// Only when a function is defined twice.
+pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    named::link(linker)?;
+    options::link(linker)
 }
 
 /// The limits of what a guest puts together.

@@ -1,0 +1,93 @@
+//! What a component can import, defined as far as it does.
+//!
+//! Each definition takes memory, and those that are used keep the memory around them from being given back: a worker is
+//! smaller when it defines only what its component imports.
+
+use super::bindings::midimon::plugin;
+use super::state::State;
+use wasmtime::Result;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, filesystem, random, sockets};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
+
+/// Defines the network for a component.
+pub type LinkNetwork = fn(&mut Linker<State>, &Component) -> Result<()>;
+
+/// Whether the component imports an interface whose name begins so.
+pub fn imports(component: &Component, name: &str) -> bool {
+    component.component_type().imports(component.engine()).any(|(import, _)| import.starts_with(name))
+}
+
+/// The functions this component can import.
+///
+/// # Errors
+/// Only when a function is defined twice.
+pub fn linker(component: &Component, network: Option<LinkNetwork>) -> Result<Linker<State>> {
+    let mut linker = Linker::new(component.engine());
+    link_wasi(&mut linker, component)?;
+    link_midimon(&mut linker, component)?;
+    if let Some(link) = network {
+        link(&mut linker, component)?;
+    }
+    Ok(linker)
+}
+
+/// WASI 0.2. No worker can make a socket, but a component may ask.
+fn link_wasi(linker: &mut Linker<State>, component: &Component) -> Result<()> {
+    // streams, clocks and random numbers
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+    if imports(component, "wasi:cli/") {
+        cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::exit::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::terminal_output::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+    }
+    if imports(component, "wasi:filesystem/") {
+        filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
+        filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
+    }
+    if imports(component, "wasi:random/insecure") {
+        random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
+        random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
+    }
+    if imports(component, "wasi:sockets/") {
+        sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), State::sockets)?;
+        sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        sockets::tcp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        sockets::udp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+    }
+    Ok(())
+}
+
+/// The world `midimon-plugin` but for `net`.
+fn link_midimon(linker: &mut Linker<State>, component: &Component) -> Result<()> {
+    plugin::types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    let interfaces: [(&str, fn(&mut Linker<State>) -> Result<()>); 10] = [
+        ("log", |linker| plugin::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("names", |linker| plugin::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("settings", |linker| plugin::settings::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("data", |linker| plugin::data::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("effects", |linker| plugin::effects::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("events", |linker| plugin::events::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("midi", |linker| plugin::midi::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("programs", |linker| plugin::programs::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("system-control", |linker| plugin::system_control::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+        ("timers", |linker| plugin::timers::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ];
+    for (interface, link) in interfaces {
+        if imports(component, &format!("midimon:plugin/{interface}@")) {
+            link(linker)?;
+        }
+    }
+    Ok(())
+}
