@@ -3,7 +3,7 @@
 
 use crate::Result;
 use midimon::action::{Executor, KeyboardChoice};
-use midimon::clock::now;
+use midimon::clock::{Time, now};
 use midimon::daemon::router::{Notice, Router};
 use midimon::mapping::load_text;
 use midimon::midi::device::{DeviceTable, Feed};
@@ -135,9 +135,11 @@ impl Rig {
         Ok(self.manager.lane(&id.parse()?))
     }
 
-    /// MIDI bytes come in.
-    pub fn play(&mut self, bytes: &[u8]) {
-        self.feed.bytes(now(), bytes);
+    /// MIDI bytes come in; when.
+    pub fn play(&mut self, bytes: &[u8]) -> Time {
+        let at = now();
+        self.feed.bytes(at, bytes);
+        at
     }
 
     /// Handles what workers sent and what is due, waiting for it.

@@ -12,7 +12,6 @@ use crate::report::{Bar, Reach};
 use crate::rig::{Plan, Reader, Rig};
 use crate::stats::{median, quantile};
 use crate::{Effort, Result};
-use midimon::clock::now;
 use midimon::workers::manager::CallError;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::time::Duration;
@@ -88,8 +87,7 @@ fn block(rig: &mut Rig, beat: &TimerFd, kind: &Kind, samples: &mut Vec<u64>) -> 
     let mut played = Vec::with_capacity(BLOCK);
     for value in (0..=127).cycle().take(BLOCK) {
         beat.wait()?;
-        played.push(now().as_nanos());
-        rig.play(&kind.turn(value));
+        played.push(rig.play(&kind.turn(value)).as_nanos());
     }
     for played in played {
         let entered = pop(rig, kind.probe)?;
