@@ -44,7 +44,7 @@ pub(super) struct Daemon {
     /// Start no plugin at all, to see whether one of them causes the trouble
     #[arg(long)]
     safe_mode: bool,
-    /// Log this and what is worse: off, error, warn, info, debug or trace
+    /// Log this and what is worse: off, error, warn, info or debug
     /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<LevelFilter>,
@@ -160,7 +160,7 @@ pub struct Replay {
     /// Print the summary as JSON, and nothing else
     #[arg(long)]
     json: bool,
-    /// Log this and what is worse: off, error, warn, info, debug or trace
+    /// Log this and what is worse: off, error, warn, info or debug
     /// (also: MIDIMON_LOG, and `level` under [logging] in the configuration)
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<LevelFilter>,

@@ -28,6 +28,9 @@ pub struct SealedCode {
     len: u64,
 }
 
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+
 /// Why code cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -140,15 +143,16 @@ impl SealedCode {
     pub fn contains_any(&self, names: &[&str]) -> io::Result<bool> {
         let finders: Vec<Finder<'_>> = names.iter().map(|name| Finder::new(name.as_bytes())).collect();
         let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
-        let mut found = false;
-        // a name can begin in one piece and end in the next
+        let mut reader = self.reader();
         let mut window = Vec::new();
-        self.for_each_piece(|piece| {
-            window.extend_from_slice(piece);
-            found = found || finders.iter().any(|finder| finder.find(&window).is_some());
+        while reader.by_ref().take(PIECE as u64).read_to_end(&mut window)? > 0 {
+            if finders.iter().any(|finder| finder.find(&window).is_some()) {
+                return Ok(true);
+            }
+            // a name can begin in one piece and end in the next
             window.drain(..window.len().saturating_sub(longest));
-        })?;
-        Ok(found)
+        }
+        Ok(false)
     }
 
     /// The bytes as a stream, from the first; streams do not disturb each other.
@@ -212,7 +216,7 @@ pub fn create_memfd() -> io::Result<File> {
 }
 
 fn read_from_start(file: &File, mut piece: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; PIECE];
     let mut at = 0;
     loop {
         match file.read_at(&mut buffer, at) {
@@ -300,7 +304,6 @@ mod tests {
 
     #[test]
     fn names_are_found_wherever_they_stand() {
-        const PIECE: usize = 64 * 1024;
         for before in [0, 1, PIECE - 4, PIECE - 1, PIECE, 2 * PIECE + 7] {
             let bytes = [&vec![b'n'; before][..], b"name", &[b'm'; PIECE]].concat();
             let code = SealedCode::copy(&mut &bytes[..], 4 * PIECE as u64).unwrap();

@@ -137,8 +137,7 @@ impl Prepare {
         let format = |fault| CodeError::Format { path: found.code_path(), fault };
         let kind = sealed.check(manifest.kind).map_err(format)?;
         let digest = sealed.digest();
-        let program = WorkerProgram::new(kind, &sealed)
-            .map_err(|source| CodeError::File { path: found.code_path(), source: source.into() })?;
+        let program = WorkerProgram::new(kind, &sealed).map_err(CodeError::from)?;
         let code = match kind {
             CodeKind::Native => Arc::new(sealed),
             CodeKind::WasmCore | CodeKind::WasmComponent => self

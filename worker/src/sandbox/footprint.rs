@@ -41,9 +41,10 @@ pub fn shrink(plugin: Code) -> usize {
 
 /// Lets go of what the start used of the stack and the calls to come need not.
 ///
-/// For a process's first thread alone: nothing but its stack lies below its frames.
+/// Never inlined: then it has a frame of its own, and all others but that of the call it makes lie above.
+#[inline(never)]
 pub fn shrink_stack() {
-    /// More than the calls below this frame use now, the processor's red zone included.
+    /// More than this frame and the call below it use, the processor's red zone included.
     const NEAR: usize = 4 * 1024;
     /// As deep as a start gets.
     const DEEP: usize = 256 * 1024;
@@ -51,8 +52,9 @@ pub fn shrink_stack() {
     // SAFETY: takes a number.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize;
     let end = ((&raw const frame).addr() - NEAR) / page * page;
-    // SAFETY: below `end` are no frames, and no other mapping: the kernel leaves 128 MiB at least to the stack of the
-    // first thread (MIN_GAP of its mmap.c). What is not mapped yet is passed over.
+    // SAFETY: below `end` are no frames. An ordinary mapping keeps 256 pages from the first thread's stack (the
+    // kernel's stack_guard_gap), and a plugin's that was put there by MAP_FIXED is the plugin's own to lose. What is not
+    // mapped is passed over.
     unsafe { libc::madvise((end - DEEP) as *mut c_void, DEEP, libc::MADV_DONTNEED) };
 }
 
@@ -93,6 +95,30 @@ unsafe extern "C" fn let_go(info: *mut libc::dl_phdr_info, _size: usize, search:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Uses as much of the stack, and says where.
+    #[inline(never)]
+    fn deep() -> usize {
+        let array = std::hint::black_box([1_u8; 128 * 1024]);
+        std::hint::black_box(&array).as_ptr().addr() / 4096 * 4096 + 4096
+    }
+
+    fn is_resident(page: usize) -> bool {
+        let mut resident = 0;
+        // SAFETY: one page of this thread's stack, and room for its one byte.
+        assert_eq!(unsafe { libc::mincore(page as *mut c_void, 4096, &raw mut resident) }, 0);
+        resident & 1 == 1
+    }
+
+    #[test]
+    fn the_stack_that_is_used_no_more_goes_and_what_is_used_stays() {
+        let array = std::hint::black_box([7_u8; 64 * 1024]);
+        let page = deep();
+        assert!(is_resident(page));
+        shrink_stack();
+        assert!(!is_resident(page));
+        assert!(std::hint::black_box(&array).iter().all(|byte| *byte == 7));
+    }
 
     #[test]
     fn the_program_runs_on_after_letting_go_of_its_own_code() {

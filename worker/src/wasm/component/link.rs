@@ -69,25 +69,41 @@ fn link_wasi(linker: &mut Linker<State>, component: &Component) -> Result<()> {
     Ok(())
 }
 
-/// The world `midimon-plugin` but for `net`.
+type Link = fn(&mut Linker<State>) -> Result<()>;
+
+/// The interfaces of the world `midimon-plugin` but for `net`, which is [`LinkNetwork`]'s.
+const INTERFACES: [(&str, Link); 10] = [
+    ("log", |linker| plugin::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("names", |linker| plugin::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("settings", |linker| plugin::settings::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("data", |linker| plugin::data::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("effects", |linker| plugin::effects::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("events", |linker| plugin::events::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("midi", |linker| plugin::midi::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("programs", |linker| plugin::programs::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("system-control", |linker| plugin::system_control::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+    ("timers", |linker| plugin::timers::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
+];
+
 fn link_midimon(linker: &mut Linker<State>, component: &Component) -> Result<()> {
     plugin::types::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    let interfaces: [(&str, fn(&mut Linker<State>) -> Result<()>); 10] = [
-        ("log", |linker| plugin::log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("names", |linker| plugin::names::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("settings", |linker| plugin::settings::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("data", |linker| plugin::data::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("effects", |linker| plugin::effects::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("events", |linker| plugin::events::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("midi", |linker| plugin::midi::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("programs", |linker| plugin::programs::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("system-control", |linker| plugin::system_control::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-        ("timers", |linker| plugin::timers::add_to_linker::<_, HasSelf<_>>(linker, |state| state)),
-    ];
-    for (interface, link) in interfaces {
+    for (interface, link) in INTERFACES {
         if imports(component, &format!("midimon:plugin/{interface}@")) {
             link(linker)?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::INTERFACES;
+
+    #[test]
+    fn what_the_world_imports_is_here_or_is_the_network() {
+        let world = include_str!("../../../../plugins/wit/plugin.wit");
+        let imported = |line: &'static str| line.trim().strip_prefix("import ")?.strip_suffix(';');
+        let world: Vec<_> = world.lines().filter_map(imported).filter(|name| *name != "net").collect();
+        assert_eq!(INTERFACES.map(|(name, _)| name)[..], world);
+    }
 }
