@@ -151,14 +151,16 @@ fn hostile_038_a_stranger_with_a_workers_old_process_id_is_left_alone() {
     daemon.kill();
     // a number is free when init has reaped its process: some take their time, and some never do
     let reaped = || fs::metadata(format!("/proc/{worker}")).err().ok_or(());
-    // only root chooses numbers; others make sure of it by what is stored, which is no process id
-    let chooses = fs::OpenOptions::new().write(true).open(NEXT).is_ok() && come_true(REAPED, reaped).is_ok();
+    // only root chooses numbers; others make sure of it by what is stored, which is no process id.
+    // Everybody may open the file: who may choose is looked at when it is written
+    let choose = || fs::write(NEXT, (worker - 1).to_string());
+    let chooses = choose().is_ok() && come_true(REAPED, reaped).is_ok();
     if !chooses {
         println!("not run: no process can be given the number {worker}");
     }
     let (mut stranger, attempts) = (None, if chooses { 200 } else { 0 });
     for _ in 0..attempts {
-        fs::write(NEXT, (worker - 1).to_string()).expect("a number that may be chosen");
+        choose().expect("a number that may be chosen");
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep runs");
         if i32::try_from(child.id()) == Ok(worker) {
             stranger = Some(child);

@@ -7,7 +7,7 @@ use super::{Catalogue, Running};
 use crate::control::model::{ConfigState, ConfigStatus, ReloadReport};
 use crate::control::protocol::{ErrorCode, Refusal};
 use crate::mapping::compiled::Compiled;
-use crate::mapping::config::{Loaded, PluginSettings, load_file};
+use crate::mapping::config::{Diagnostics, Loaded, PluginCalls, PluginSettings, load_file};
 use crate::midi::Selection;
 use crate::workers::manager::{Policies, Policy};
 use midimon_shared::context::unix_ms;
@@ -32,6 +32,17 @@ struct State {
     mappings: usize,
     plugins: Option<(Option<PathBuf>, BTreeMap<PluginId, PluginSettings>)>,
     selection: Selection,
+}
+
+/// A configuration that is in force, and what is still to be compared with the plugins.
+#[derive(Debug)]
+struct Applied {
+    modes: usize,
+    mappings: usize,
+    /// `[plugins] dir`.
+    directory: Option<PathBuf>,
+    calls: PluginCalls,
+    warnings: Diagnostics,
 }
 
 impl ConfigHolder {
@@ -78,19 +89,31 @@ impl Running {
     /// # Errors
     /// The configuration has errors; what was in force still is.
     pub(super) fn reload_config(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
-        let _one_at_a_time = self.config.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.read_and_apply(plugins_too);
-        self.config.state().result = match &result {
+        let one_at_a_time = self.config.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let applied = self.read_and_apply(plugins_too);
+        self.config.state().result = match &applied {
             Ok(_) => ConfigState::Ok,
             Err(refusal) => ConfigState::Failed { since_unix_ms: unix_ms(), diagnostics: refusal.message.clone() },
         };
-        result
+        drop(one_at_a_time);
+        let Applied { modes, mappings, directory, calls, mut warnings } = applied?;
+        // it is in force and its state is told: only whoever asked waits while manifests are read
+        if !self.safe_mode {
+            Catalogue::compare(&self.home, directory.as_deref(), &calls, &mut warnings);
+        }
+        Ok(ReloadReport {
+            path: self.config.path.clone(),
+            modes,
+            mappings,
+            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
+            plugins: Vec::new(),
+        })
     }
 
-    fn read_and_apply(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
+    fn read_and_apply(&self, plugins_too: bool) -> Result<Applied, Refusal> {
         let loaded = load_file(&self.config.path)
             .map_err(|diagnostics| Refusal::new(ErrorCode::Config, diagnostics.render(false)))?;
-        let Loaded { compiled, plugins, plugins_dir, calls, mut warnings, .. } = loaded;
+        let Loaded { compiled, plugins, plugins_dir, calls, warnings, .. } = loaded;
         let (modes, mappings) = (compiled.modes.len(), compiled.mappings.len());
         let selection = selection(&compiled);
         self.router
@@ -113,17 +136,7 @@ impl Running {
             self.manager.set_policies(directory.filter(|_| !self.safe_mode), policies(&settings));
             self.plugins.ask();
         }
-        // it is in force by now: reading manifests holds up nothing
-        if !self.safe_mode {
-            Catalogue::compare(&self.home, directory.as_deref(), &calls, &mut warnings);
-        }
-        Ok(ReloadReport {
-            path: self.config.path.clone(),
-            modes,
-            mappings,
-            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
-            plugins: Vec::new(),
-        })
+        Ok(Applied { modes, mappings, directory, calls, warnings })
     }
 }
 

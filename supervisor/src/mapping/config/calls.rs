@@ -34,7 +34,7 @@ pub trait KnownPlugins {
 pub struct CallFault<'k> {
     /// Where.
     pub at: CallPart,
-    /// One sentence.
+    /// One sentence; of a key it names those that could be there.
     pub message: String,
     /// The words that could be there.
     pub known: Vec<&'k str>,
@@ -169,7 +169,8 @@ fn diagnostic(fault: &CallFault<'_>, written: &str, place: &Span) -> Diagnostic 
     };
     let warning = Diagnostic::new(Severity::Warning, code, place.clone(), cut(&fault.message, LONGEST));
     let is_name = matches!(fault.at, CallPart::Plugin | CallPart::Action | CallPart::Key(_));
-    match closest(written, fault.known.iter().copied()).filter(|_| is_name) {
+    let meant = if is_name { closest(written, fault.known.iter().copied()) } else { None };
+    match meant {
         Some(word) => {
             let warning = warning.help(format!("did you mean {}?", quoted(word)));
             // others would have to be escaped
@@ -183,7 +184,8 @@ fn diagnostic(fault: &CallFault<'_>, written: &str, place: &Span) -> Diagnostic 
         None if fault.at == CallPart::Plugin => {
             warning.help("install it, or correct the name; until then what is mapped to it does nothing")
         }
-        None if fault.known.is_empty() => warning,
+        // of a key the sentence names them already
+        None if fault.known.is_empty() || matches!(fault.at, CallPart::Key(_)) => warning,
         None => warning.help(format!("it has: {}", listed(&fault.known))),
     }
 }

@@ -30,7 +30,7 @@ impl KnownPlugins for Lamp {
         let wrong = params.iter().filter_map(|(name, value)| match name.as_str() {
             "percent" if value.is_number() => None,
             "percent" => Some(fault(CallPart::Value(name.clone()), "no number".to_owned(), "")),
-            _ => Some(fault(CallPart::Key(name.clone()), format!("no {name}"), "percent")),
+            _ => Some(fault(CallPart::Key(name.clone()), format!("no {name}; it has: percent"), "percent")),
         });
         wrong.collect()
     }
@@ -78,6 +78,7 @@ fn each_fault_is_underlined_where_it_stands_and_says_what_was_meant() {
     assert_eq!(lamp(r#"action = "dimm""#), [r#"3 MM0215 "dimm" did you mean `dim`?"#]);
     assert_eq!(lamp(r#"action = "blink""#), [r#"3 MM0215 "blink" it has: dim"#]);
     assert_eq!(lamp(r#"action = "dim", params = { percnt = 5 }"#), ["3 MM0216 percnt did you mean `percent`?"]);
+    assert_eq!(lamp(r#"action = "dim", params = { colour = 5 }"#), ["3 MM0216 colour -"]);
     assert_eq!(lamp(r#"action = "dim", params = { percent = "x" }"#), [r#"3 MM0216 "x" -"#]);
     assert_eq!(lamp(r#"action = "dim", params = {}"#), ["3 MM0216 {} -"]);
     let whole = r#"{ type = "Plugin", plugin = "lamp", action = "dim" }"#;
