@@ -22,6 +22,7 @@ pub mod accounts;
 pub mod bed;
 pub mod binaries;
 pub mod commands;
+pub mod compiler;
 pub mod config;
 pub mod daemon;
 pub mod guest;
@@ -43,6 +44,7 @@ pub mod web;
 pub mod xvfb;
 
 pub use bed::Bed;
+pub use compiler::HeldCompiler;
 pub use config::Config;
 pub use daemon::Daemon;
 pub use guest::Guest;

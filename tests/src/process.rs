@@ -48,6 +48,12 @@ impl Process {
         self.stat().is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
     }
 
+    /// Whether a signal has stopped it, and none let it go on.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.state == 'T')
+    }
+
     /// Whether it has ended and nobody has asked how.
     #[must_use]
     pub fn is_zombie(&self) -> bool {
