@@ -179,6 +179,9 @@ fn what_others_send_to_the_port_changes_nothing() {
     let (head, _) = get(&format!("{origin}?code=evil&state=0123456789012345678901234567890123456789012"));
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
     assert!(get(&origin.replace("/callback", "/favicon.ico")).0.starts_with("HTTP/1.1 404"));
+    // no browser was opened, so none is sent on
+    let (head, _) = get(&origin.replace("/callback", "/login"));
+    assert!(head.starts_with("HTTP/1.1 404") && !head.contains("Location"), "{head}");
     let host: SocketAddr = origin["http://".len()..origin.len() - "/callback".len()].parse().unwrap();
     let mut silent = TcpStream::connect(host).unwrap();
     let mut noisy = TcpStream::connect(host).unwrap();
@@ -211,6 +214,10 @@ fn the_browser_of_the_desktop_is_asked_and_programs_get_json() {
     // everybody can read a command line
     assert!(begins.starts_with("http://127.0.0.1:") && begins.ends_with("/login"), "{begins}");
     let address = sent_back(&begins);
+    // whoever comes after the browser learns nothing of the login
+    let (head, page) = get(&begins);
+    assert!(head.starts_with("HTTP/1.1 404") && !head.contains("Location"), "{head}");
+    assert!(page.contains("begin again"), "{page}");
     let _ = get(&sent_back(&address));
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -43,7 +43,7 @@ impl fmt::Debug for Flow {
 /// What an address says that somebody came back with.
 #[derive(PartialEq, Eq)]
 pub enum Answer {
-    /// None yet: the browser wants to be sent to the service.
+    /// None yet: a browser wants to be sent to the service, which one is.
     Begin,
     /// Not the address the service was given.
     Elsewhere,
@@ -97,6 +97,7 @@ impl Flow {
 
     /// Where the desktop's browser begins, to be sent on to [`Self::authorize_url`]: what a desktop is asked to
     /// open stands in command lines, which every user of the computer can read, and this has nothing of the login.
+    /// It leads on once: a plugin that may connect to this port is a program of the user's, too.
     #[must_use]
     pub fn start(&self) -> String {
         format!("{}{START}", self.origin())

@@ -7,7 +7,7 @@
 
 use super::flow::{Answer, Flow, redirect_uri};
 use super::pasted::Pasted;
-use super::peer::{Peer, peer};
+use super::peer::{Looks, Peer, peer};
 use super::request::{self, Page, Request};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -99,15 +99,15 @@ impl Listener {
     }
 
     /// Waits so long for the code, from the browser or in a line of `pasted`; the port is
-    /// free again afterwards. Whoever asks where to begin is sent on to `service`. `notice` hears
-    /// of what came and did not count, of other users' once.
+    /// free again afterwards. The first who asks where to begin is sent on to `service`, and
+    /// nobody without one. `notice` hears of what came and did not count, of other users' once.
     ///
     /// # Errors
     /// See [`WaitError`].
     pub fn wait(
         self,
         flow: &Flow,
-        service: &str,
+        mut service: Option<&str>,
         pasted: Option<BorrowedFd<'_>>,
         limit: Duration,
         mut notice: impl FnMut(Notice),
@@ -116,6 +116,7 @@ impl Listener {
         let mut visitors: Vec<Visitor> = Vec::new();
         let mut strangers: Vec<Notice> = Vec::new();
         let mut pasted = pasted.map(Pasted::new);
+        let mut looks = Looks::default();
         loop {
             let now = Instant::now();
             if now >= deadline {
@@ -145,7 +146,7 @@ impl Listener {
             }
             // from the last, so that the places of the others stay
             for index in ready.visitors.into_iter().rev() {
-                match visitors[index].hear(flow, service, self.port) {
+                match visitors[index].hear(flow, &mut service, self.port) {
                     None => {}
                     Some(Heard::Done) => drop(visitors.swap_remove(index)),
                     Some(Heard::NotThisLogin) => {
@@ -166,7 +167,7 @@ impl Listener {
                 }
             }
             if ready.listener {
-                self.accept(&mut visitors)?;
+                self.accept(&mut visitors, &mut looks, Instant::now())?;
             }
         }
     }
@@ -192,7 +193,7 @@ impl Listener {
         })
     }
 
-    fn accept(&self, visitors: &mut Vec<Visitor>) -> io::Result<()> {
+    fn accept(&self, visitors: &mut Vec<Visitor>, looks: &mut Looks, now: Instant) -> io::Result<()> {
         let stream = match self.socket.accept() {
             Ok((stream, _)) => stream,
             Err(error) => return not_accepted(error, visitors),
@@ -203,8 +204,8 @@ impl Listener {
         if visitors.len() == MAX_CONNECTIONS {
             drop_oldest(visitors);
         }
-        let peer = (self.peer)(&stream);
-        visitors.push(Visitor { stream, peer, said: room(request::MAX_HEAD), until: Instant::now() + PATIENCE });
+        let peer = if looks.may(now) { (self.peer)(&stream) } else { Peer::Unknown };
+        visitors.push(Visitor { stream, peer, said: room(request::MAX_HEAD), until: now + PATIENCE });
         Ok(())
     }
 }
@@ -253,8 +254,8 @@ enum Heard {
 }
 
 impl Visitor {
-    /// Reads what it says; `None` while it is not done.
-    fn hear(&mut self, flow: &Flow, service: &str, port: u16) -> Option<Heard> {
+    /// Reads what it says; `None` while it is not done. Who is sent on to the service takes its address.
+    fn hear(&mut self, flow: &Flow, service: &mut Option<&str>, port: u16) -> Option<Heard> {
         let mut part = Zeroizing::new([0; PART]);
         match self.stream.read(&mut part[..]) {
             Ok(0) => return Some(Heard::Done),
@@ -273,7 +274,10 @@ impl Visitor {
             Peer::Unknown => return Some(self.gets(Page::Stranger, Heard::Stranger(Notice::UnknownUser))),
         }
         Some(match flow.read(&target) {
-            Answer::Begin => self.is_told(&request::sent_on(service), Heard::Done),
+            Answer::Begin => match service.take() {
+                Some(service) => self.is_told(&request::sent_on(service), Heard::Done),
+                None => self.gets(Page::NotSentOn, Heard::Done),
+            },
             Answer::Elsewhere => self.gets(Page::NotFound, Heard::Done),
             Answer::Unreadable => self.gets(Page::BadRequest, Heard::Done),
             Answer::NotThisLogin => self.gets(Page::NotThisLogin, Heard::NotThisLogin),

@@ -1,7 +1,10 @@
 use super::super::flow::RANDOM;
 use super::super::pasted::MAX_LINE;
+use super::super::peer::MOST_LOOKS;
 use super::*;
+use crate::testing::until;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::spawn;
 
@@ -20,10 +23,15 @@ struct Waiting {
 const SERVICE: &str = "https://accounts.example.org/authorize?state=s";
 
 fn waiting(pasted: Option<io::PipeReader>, limit: Duration) -> Waiting {
-    waiting_for(peer, pasted, limit)
+    waiting_for(peer, Some(SERVICE), pasted, limit)
 }
 
-fn waiting_for(peer: fn(&TcpStream) -> Peer, pasted: Option<io::PipeReader>, limit: Duration) -> Waiting {
+fn waiting_for(
+    peer: fn(&TcpStream) -> Peer,
+    service: Option<&'static str>,
+    pasted: Option<io::PipeReader>,
+    limit: Duration,
+) -> Waiting {
     let listener = Listener { peer, ..Listener::bind(None).unwrap() };
     let flow = Flow::new("client", listener.port(), &[9; RANDOM]);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port()));
@@ -32,7 +40,7 @@ fn waiting_for(peer: fn(&TcpStream) -> Peer, pasted: Option<io::PipeReader>, lim
     let (noticed, notices) = channel();
     spawn(move || {
         let pasted = pasted.as_ref().map(AsFd::as_fd);
-        let code = listener.wait(&flow, SERVICE, pasted, limit, |notice| noticed.send(notice).unwrap());
+        let code = listener.wait(&flow, service, pasted, limit, |notice| noticed.send(notice).unwrap());
         let _ = done.send(code.map(|code| code.to_string()));
     });
     Waiting { address, good, outcome, notices }
@@ -91,15 +99,69 @@ fn what_is_not_of_this_login_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn a_browser_that_begins_is_sent_to_the_service() {
+fn a_browser_that_begins_is_sent_to_the_service_and_nobody_after_it() {
     let login = waiting(None, LONG);
-    for _ in 0..2 {
-        let page = login.get("/login");
-        assert!(page.starts_with("HTTP/1.1 302 Found\r\n") && page.contains(&format!("\r\nLocation: {SERVICE}\r\n")));
-        assert!(page.contains("no-store") && page.contains("no-referrer") && page.ends_with("\r\n\r\n"), "{page}");
+    // what is not understood is not the one time
+    let mut post = login.connect();
+    write!(post, "POST /login HTTP/1.1\r\nHost: {}\r\n\r\n", login.address).unwrap();
+    let mut page = String::new();
+    post.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 405"), "{page}");
+    let page = login.get("/login");
+    assert!(page.starts_with("HTTP/1.1 302 Found\r\n") && page.contains(&format!("\r\nLocation: {SERVICE}\r\n")));
+    assert!(page.contains("no-store") && page.contains("no-referrer") && page.ends_with("\r\n\r\n"), "{page}");
+    for again in ["/login", "/login?x=1", "/login"] {
+        let page = login.get(again);
+        assert!(page.starts_with("HTTP/1.1 404") && page.contains("begin again"), "{page}");
+        assert!(!page.contains("Location") && !page.contains(SERVICE), "{page}");
     }
     login.get(&login.good);
     assert_eq!(login.ends().unwrap(), "c0de");
+}
+
+#[test]
+fn where_no_browser_was_opened_nobody_is_sent_to_the_service() {
+    let login = waiting_for(peer, None, None, LONG);
+    for _ in 0..2 {
+        let page = login.get("/login");
+        assert!(page.starts_with("HTTP/1.1 404") && !page.contains("Location"), "{page}");
+    }
+    login.get(&login.good);
+    assert_eq!(login.ends().unwrap(), "c0de");
+}
+
+#[test]
+fn another_users_try_to_begin_does_not_take_the_one_time() {
+    fn first_is_other(_: &TcpStream) -> Peer {
+        static CAME: AtomicBool = AtomicBool::new(false);
+        if CAME.swap(true, Ordering::Relaxed) { Peer::Ours } else { Peer::Other }
+    }
+    let login = waiting_for(first_is_other, Some(SERVICE), None, LONG);
+    assert!(login.get("/login").starts_with("HTTP/1.1 403"));
+    assert!(login.get("/login").starts_with("HTTP/1.1 302"));
+    login.get(&login.good);
+    assert_eq!(login.ends().unwrap(), "c0de");
+}
+
+#[test]
+fn who_comes_when_there_were_too_many_looks_is_unknown_and_known_a_second_later() {
+    fn never(_: &TcpStream) -> Peer {
+        panic!("it is looked")
+    }
+    let mut listener = Listener { peer: never, ..Listener::bind(None).unwrap() };
+    let (mut visitors, mut looks, now) = (Vec::<Visitor>::new(), Looks::default(), Instant::now());
+    assert!((0..MOST_LOOKS).all(|_| looks.may(now)));
+    let mut comes = |listener: &Listener, count: usize, at| {
+        let _visitor = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.port())).unwrap();
+        until("somebody is accepted", || {
+            listener.accept(&mut visitors, &mut looks, at).unwrap();
+            visitors.len() == count
+        });
+        visitors[count - 1].peer
+    };
+    assert_eq!(comes(&listener, 1, now), Peer::Unknown);
+    listener.peer = |_| Peer::Ours;
+    assert_eq!(comes(&listener, 2, now + Duration::from_secs(1)), Peer::Ours);
 }
 
 #[test]
@@ -108,7 +170,7 @@ fn other_users_are_not_listened_to_whatever_they_know_and_told_of_once() {
         [((|_| Peer::Other) as fn(&TcpStream) -> Peer, Notice::OtherUser), (|_| Peer::Unknown, Notice::UnknownUser)]
     {
         let (reader, mut writer) = io::pipe().unwrap();
-        let login = waiting_for(peer, Some(reader), LONG);
+        let login = waiting_for(peer, Some(SERVICE), Some(reader), LONG);
         for target in [&*login.good, &login.good.replace("code=c0de", "error=access_denied"), "/login", "/"] {
             let page = login.get(target);
             assert!(page.starts_with("HTTP/1.1 403") && page.contains("terminal") && !page.contains(SERVICE), "{page}");

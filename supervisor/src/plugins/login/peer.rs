@@ -5,14 +5,24 @@
 //! with the user who opened it.
 
 use nix::unistd::geteuid;
-use std::fs::File;
+use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 /// Most that is read of a table, in bytes: a line has 150, or 180 of IPv6, so these are some 90,000 sockets.
 const MAX_TABLE: u64 = 16 * 1024 * 1024;
 /// So often a table is read: a line can be passed over while others before it go.
-const TRIES: usize = 3;
+const TRIES: usize = 2;
+/// Most looks in a second; a browser comes with some six connections at once.
+pub(super) const MOST_LOOKS: usize = 32;
+/// How long a look counts.
+const WINDOW: Duration = Duration::from_secs(1);
+/// All the numbers a user can have: the last of 32 bits is none (user_namespaces(7)).
+const ALL_USERS: u64 = 0xFFFF_FFFF;
+/// The kernel's own choice of a number for those who have none (`DEFAULT_OVERFLOWUID`).
+const OVERFLOW: u32 = 65534;
 
 /// Whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +33,24 @@ pub enum Peer {
     Other,
     /// Nobody can tell: it is closed already, or the table cannot be read.
     Unknown,
+}
+
+/// The looks of the last second: each can cost the reading of large tables, and anybody may connect.
+#[derive(Debug, Default)]
+pub(super) struct Looks(VecDeque<Instant>);
+
+impl Looks {
+    /// Whether there may be one now, which counts then.
+    pub(super) fn may(&mut self, now: Instant) -> bool {
+        while self.0.front().is_some_and(|at| now.saturating_duration_since(*at) >= WINDOW) {
+            self.0.pop_front();
+        }
+        let may = self.0.len() < MOST_LOOKS;
+        if may {
+            self.0.push_back(now);
+        }
+        may
+    }
 }
 
 /// Whose program is at the other end.
@@ -36,7 +64,7 @@ pub fn peer(stream: &TcpStream) -> Peer {
             let Ok(file) = File::open(table) else { continue };
             match owner(BufReader::new(file.take(MAX_TABLE)), &theirs, &ours) {
                 Ok(Line::Missing) | Err(_) => {}
-                Ok(line) => return whose(&line, geteuid().as_raw()),
+                Ok(line) => return whose(&line, geteuid().as_raw(), shared_here()),
             }
         }
     }
@@ -52,13 +80,30 @@ enum Line {
     Of(u32),
 }
 
-/// To this user.
-const fn whose(line: &Line, me: u32) -> Peer {
+/// To this user, where `shared` is the number of several.
+fn whose(line: &Line, me: u32, shared: Option<u32>) -> Peer {
     match *line {
+        Line::Of(uid) if Some(uid) == shared => Peer::Unknown,
         Line::Of(uid) if uid == me || uid == 0 => Peer::Ours,
         Line::Of(_) => Peer::Other,
         Line::Nobodys | Line::Missing => Peer::Unknown,
     }
+}
+
+/// What [`shared`] says of this process. What cannot be read maps nobody.
+fn shared_here() -> Option<u32> {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    shared(&read("/proc/self/uid_map"), &read("/proc/sys/kernel/overflowuid"))
+}
+
+/// The number that a table has for everybody to whom the user namespace gives none of their own;
+/// `None` where it gives one to all. Another user can have that number by right, too: no table tells
+/// them apart.
+fn shared(uid_map: &str, overflow: &str) -> Option<u32> {
+    let length = |line: &str| line.split_ascii_whitespace().nth(2)?.parse::<u32>().ok();
+    // the kernel lets no two lines overlap
+    let mapped: u64 = uid_map.lines().filter_map(length).map(u64::from).sum();
+    (mapped < ALL_USERS).then(|| overflow.trim().parse().unwrap_or(OVERFLOW))
 }
 
 /// Looks for the socket at `local` that is connected to `remote` (proc_net_tcp.rst of the kernel).
@@ -128,7 +173,7 @@ mod tests {
 
     #[test]
     fn this_user_and_root_are_ours_and_everybody_else_is_not() {
-        let to = |me| [0, 1000, 1001].map(|uid| whose(&Line::Of(uid), me));
+        let to = |me| [0, 1000, 1001].map(|uid| whose(&Line::Of(uid), me, None));
         assert_eq!(to(1000), [Peer::Ours, Peer::Ours, Peer::Other]);
         assert_eq!(to(0), [Peer::Ours, Peer::Other, Peer::Other]);
     }
@@ -136,8 +181,45 @@ mod tests {
     #[test]
     fn a_socket_that_was_closed_is_nobodys_though_root_stands_there() {
         assert_eq!(found("0100007F:C002"), Line::Nobodys);
-        assert_eq!((whose(&Line::Nobodys, 0), whose(&Line::Nobodys, 1000)), (Peer::Unknown, Peer::Unknown));
+        assert_eq!([0, 1000].map(|me| whose(&Line::Nobodys, me, None)), [Peer::Unknown; 2]);
         assert_eq!(found("0100007F:C003"), Line::Nobodys, "half a line");
+    }
+
+    #[test]
+    fn a_number_that_stands_for_everybody_without_one_is_nobodys() {
+        let whole = "         0          0 4294967295\n";
+        let in_parts = "0 100000 1000\n1000 0 4294966295\n";
+        for map in [whole, in_parts] {
+            assert_eq!(shared(map, "65534\n"), None, "{map}");
+        }
+        // one user; a container's 65536, of whom one has the number that others are shown with; nothing readable
+        for map in ["0 1000 1\n", "65534 1000 1\n", "0 1000 1\n1 100000 65536\n", "", "0 0\n", "0 0 -1\n"] {
+            assert_eq!((shared(map, "65534\n"), shared(map, "99\n")), (Some(65534), Some(99)), "{map}");
+            assert_eq!(shared(map, ""), Some(OVERFLOW), "{map}");
+        }
+        let line = Line::Of(65534);
+        assert_eq!([None, Some(65534)].map(|shared| whose(&line, 65534, shared)), [Peer::Ours, Peer::Unknown]);
+        assert_eq!([None, Some(65534)].map(|shared| whose(&line, 1000, shared)), [Peer::Other, Peer::Unknown]);
+        assert_eq!(whose(&Line::Of(1000), 1000, Some(65534)), Peer::Ours);
+    }
+
+    #[test]
+    fn no_second_has_more_looks_than_it_may() {
+        let (start, mut looks) = (Instant::now(), Looks::default());
+        let at = |millis| start + Duration::from_millis(millis);
+        assert!((0..MOST_LOOKS).all(|_| looks.may(at(900))));
+        // those that are refused do not count
+        assert!((0..1000).all(|_| !looks.may(at(1899))));
+        assert!(looks.may(at(1900)) && looks.0.len() == 1);
+        let mut granted = Vec::new();
+        for millis in (1900..12_000).step_by(3) {
+            if looks.may(at(millis)) {
+                granted.push(millis);
+            }
+        }
+        let most =
+            granted.iter().map(|from| granted.iter().filter(|at| (*from..from + 1000).contains(*at)).count()).max();
+        assert!(most == Some(MOST_LOOKS) && granted.len() > 9 * MOST_LOOKS, "{most:?} of {}", granted.len());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum Page {
     NotThisLogin,
     /// It comes from another user's program, or from nobody can see whose.
     Stranger,
+    /// A browser was sent on from here already, or none was to be.
+    NotSentOn,
     /// There is nothing here.
     NotFound,
     /// No HTTP, or another host's.
@@ -80,6 +82,11 @@ impl Page {
                 "403 Forbidden",
                 "As far as midimon can see, this browser does not run as the user who logs in, so it is not listened to \
                  here. Open the address in the terminal, and paste there the one that the browser ends at.",
+            ),
+            Self::NotSentOn => (
+                "404 Not Found",
+                "One browser is sent on from here, once. If it was not yours, end midimon in the terminal and begin again; \
+                 else open the address in the terminal.",
             ),
             Self::NotFound => ("404 Not Found", "There is nothing here."),
             Self::BadRequest => ("400 Bad Request", "This is no request that is understood here."),
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn every_page_is_whole_and_not_kept() {
         let pages = [Page::Arrived, Page::Refused, Page::NotThisLogin, Page::NotFound, Page::BadRequest];
-        for page in pages.into_iter().chain([Page::BadMethod, Page::TooLong, Page::Stranger]) {
+        for page in pages.into_iter().chain([Page::BadMethod, Page::TooLong, Page::Stranger, Page::NotSentOn]) {
             let response = page.response();
             let (head, body) = response.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");

@@ -40,6 +40,8 @@ pub enum InvalidUrl {
     Fragment,
     #[error("it has a '%' without two hexadecimal digits after it; write the sign itself as %25")]
     Escape,
+    #[error("its path has '&', which stands between the values after a '?' only; write it as %26")]
+    Ampersand,
     #[error("after '?' it has NAME=VALUE, joined by '&', the names of letters, digits, '-', '.' and '_'")]
     Query,
 }
@@ -69,6 +71,10 @@ impl FromStr for WebUrl {
             None => (rest, None),
         };
         plain(path)?;
+        // a shell would end a command there, and take what stands after it for the next one
+        if path.contains('&') {
+            return Err(InvalidUrl::Ampersand);
+        }
         if let Some(query) = query {
             plain(query)?;
             if !query.split('&').all(is_pair) {
@@ -271,6 +277,14 @@ mod tests {
         for program in ["a=1&reboot", "reboot&a=1", "a=1&/bin/x=1", "a=1&~/x=1", "a=1&", "&a=1", "a=1&&b=1", "", "=1"] {
             assert_eq!(url(&format!("https://example.org/?{program}")), Err(InvalidUrl::Query), "{program}");
         }
+        for path in ["a&reboot&b", "a&/bin/x", "a&b=1", "&", "a&reboot?b=1"] {
+            assert_eq!(url(&format!("https://x.org/{path}")), Err(InvalidUrl::Ampersand), "{path}");
+        }
+        assert!(InvalidUrl::Ampersand.to_string().ends_with("write it as %26"));
+        assert_eq!(
+            url("https://x.org/a%26reboot%26b").unwrap().with(&[("c", "d")]),
+            "https://x.org/a%26reboot%26b?c=d"
+        );
         let fine = "https://example.org/a,b:c@d+e/~f?a-b.c_d=/e?&x=";
         assert_eq!(url(fine), Err(InvalidUrl::Character { character: '?' }), "the second one");
         assert!(url("https://example.org/a,b:c@d+e/~f?a-b.c_d=/e,f:g@h+i=j&x=").is_ok());
@@ -303,6 +317,7 @@ mod tests {
         #[test]
         fn an_address_that_is_read_is_written_as_it_is(text in "https?://[a-zA-Z0-9.:@\\[\\]-]{1,20}(/[ -~]{0,20})?") {
             if let Ok(read) = url(&text) {
+                prop_assert!(!read.path.contains('&'), "{}", read);
                 prop_assert_eq!(url(&read.to_string()), Ok(read));
             }
         }

@@ -124,7 +124,9 @@ impl Login {
             );
         };
         let limit = Duration::from_secs(self.timeout);
-        let code = listener.wait(&flow, &address, Some(stdin.as_fd()), limit, noticed).map_err(failed)?;
+        // where no browser was asked to begin here, nobody is sent on
+        let sent_on = opened.then_some(&*address);
+        let code = listener.wait(&flow, sent_on, Some(stdin.as_fd()), limit, noticed).map_err(failed)?;
         let response = post(&spec.token_url, &flow.token_form(&code), EXCHANGE).map_err(failed)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         tokens::read(response.status, &response.body, now).map_err(|error| refused(&self.plugin.name, spec, &error))
