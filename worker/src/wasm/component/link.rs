@@ -28,7 +28,7 @@ pub fn imports(component: &Component, name: &str) -> bool {
 /// Only when a function is defined twice.
 pub fn linker(component: &Component, network: Option<LinkNetwork>) -> Result<Linker<State>> {
     let mut linker = Linker::new(component.engine());
-    link_wasi(&mut linker, component)?;
+    link_wasi(&mut linker, |name| imports(component, name))?;
     link_midimon(&mut linker, component)?;
     if let Some(link) = network {
         link(&mut linker, component)?;
@@ -36,11 +36,12 @@ pub fn linker(component: &Component, network: Option<LinkNetwork>) -> Result<Lin
     Ok(linker)
 }
 
-/// WASI 0.2. No worker can make a socket, but a component may ask.
-fn link_wasi(linker: &mut Linker<State>, component: &Component) -> Result<()> {
+/// WASI 0.2, as far as the component imports an interface whose name begins so. No worker can make a socket, but a
+/// component may ask.
+fn link_wasi(linker: &mut Linker<State>, imports: impl Fn(&str) -> bool) -> Result<()> {
     // streams, clocks and random numbers
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
-    if imports(component, "wasi:cli/") {
+    if imports("wasi:cli/") {
         cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::exit::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)?;
@@ -49,15 +50,15 @@ fn link_wasi(linker: &mut Linker<State>, component: &Component) -> Result<()> {
         cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, State::cli)?;
     }
-    if imports(component, "wasi:filesystem/") {
+    if imports("wasi:filesystem/") {
         filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
         filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
     }
-    if imports(component, "wasi:random/insecure") {
+    if imports("wasi:random/insecure") {
         random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
         random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
     }
-    if imports(component, "wasi:sockets/") {
+    if imports("wasi:sockets/") {
         sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
         sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), State::sockets)?;
         sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
@@ -97,7 +98,10 @@ fn link_midimon(linker: &mut Linker<State>, component: &Component) -> Result<()>
 
 #[cfg(test)]
 mod tests {
-    use super::INTERFACES;
+    use super::*;
+    use crate::wasm::engine::config;
+    use std::collections::BTreeSet;
+    use wasmtime::Engine;
 
     #[test]
     fn what_the_world_imports_is_here_or_is_the_network() {
@@ -105,5 +109,48 @@ mod tests {
         let imported = |line: &'static str| line.trim().strip_prefix("import ")?.strip_suffix(';');
         let world: Vec<_> = world.lines().filter_map(imported).filter(|name| *name != "net").collect();
         assert_eq!(INTERFACES.map(|(name, _)| name)[..], world);
+    }
+
+    /// The names of WASI's interfaces in this program: it has wasmtime-wasi in it, and so each that one defines. Where
+    /// one ends is not written down: a version is here with one digit and with more.
+    fn names() -> BTreeSet<String> {
+        const VERSION: &[u8] = b"@0.2.";
+        const LONGEST: usize = 64;
+        let program = std::fs::read("/proc/self/exe").unwrap();
+        let mut names = BTreeSet::new();
+        for (at, _) in program.windows(VERSION.len()).enumerate().filter(|(_, bytes)| *bytes == VERSION) {
+            let (before, version) = program.split_at(at);
+            let before = String::from_utf8_lossy(&before[at.saturating_sub(LONGEST)..]);
+            let Some(name) = before.rfind("wasi:").map(|start| &before[start..]) else { continue };
+            let digits = version[VERSION.len()..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            for end in (1..=digits.min(2)).map(|count| VERSION.len() + count) {
+                names.insert(name.to_owned() + &String::from_utf8_lossy(&version[..end]));
+            }
+        }
+        names
+    }
+
+    /// What is there cannot be defined again as something else.
+    fn defines(linker: &Linker<State>, name: &str) -> bool {
+        linker.clone().root().func_wrap(name, |_, (): ()| Ok(())).is_err()
+    }
+
+    #[test]
+    fn each_interface_of_wasi_is_here_for_whoever_imports_it_and_no_other() {
+        let engine = Engine::new(&config()).unwrap();
+        let mut whole = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut whole).unwrap();
+        let mut found = BTreeSet::new();
+        for name in names() {
+            let mut ours = Linker::new(&engine);
+            link_wasi(&mut ours, |prefix| name.starts_with(prefix)).unwrap();
+            assert_eq!(defines(&ours, &name), defines(&whole, &name), "{name}");
+            if defines(&whole, &name) {
+                found.insert(name);
+            }
+        }
+        let packages: BTreeSet<_> = found.iter().filter_map(|name| name.split('/').next()).collect();
+        let expected = ["cli", "clocks", "filesystem", "io", "random", "sockets"].map(|name| format!("wasi:{name}"));
+        assert_eq!(Vec::from_iter(packages), expected, "names are not to be found where they must be");
     }
 }
