@@ -31,6 +31,10 @@ build_initrd() {
 	if [[ $hostile_tests ]]; then
 		add_hostile
 	fi
+	local name
+	for name in "${!test_programs[@]}"; do
+		add_test_program "${test_programs[$name]}" "/opt/midimon/tests/$name"
+	done
 	add_tests
 	(cd "$tree" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$out/initrd"
 	rm -rf "$tree"
@@ -89,11 +93,15 @@ add_midimon() {
 	done < <(find -L "$plugins_dir" "$fixtures_dir" -name '*.so' -exec realpath {} +)
 }
 
+add_test_program() { # FILE PLACE
+	add_program "$1" "$2"
+	strip --strip-debug "$tree$2" 2>/dev/null || true
+}
+
 # The hostile plugins as they are, and the program that tries them.
 add_hostile() {
 	mkdir -p "$tree/opt/midimon/hostile"
-	add_program "$hostile_tests" /opt/midimon/hostile/tests
-	strip --strip-debug "$tree/opt/midimon/hostile/tests" 2>/dev/null || true
+	add_test_program "$hostile_tests" /opt/midimon/hostile/tests
 	cp "$target"/hostile/{*.so,outside} "$tree/opt/midimon/hostile/"
 	# what they are linked to
 	local library

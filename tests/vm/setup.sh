@@ -27,18 +27,30 @@ require_binaries() {
 	[[ -d $fixtures_dir ]] || die "$fixtures_dir is missing: run 'make plugins' first (or set MIDIMON_FIXTURES_DIR)"
 }
 
-# Only tests that say "# needs: hostile" need the hostile plugins and the tests that use them.
-require_hostile() {
+# The program of a test target of midimon-tests, built.
+test_program() { # TARGET
+	local program
+	program=$(CARGO_TARGET_DIR=$target cargo test --release --quiet -p midimon-tests --test "$1" --no-run \
+		--message-format json | sed -n "s/.*\"name\":\"$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p" | tail -n 1)
+	[[ -x $program ]] || die "the tests $1 do not build"
+	echo "$program"
+}
+
+# Only tests that say "# needs: hostile" need the hostile plugins and the tests that use them;
+# "# needs: test TARGET" is another target of midimon-tests. Sets $hostile_tests, and $test_programs by target.
+require_test_programs() {
 	hostile_tests=
-	local name wanted=
+	declare -gA test_programs=()
+	local name needed
 	for name in "${chosen[@]}"; do
-		grep -q '^# needs: hostile' "$here/guest/$name" && wanted=1
+		if grep -q '^# needs: hostile' "$here/guest/$name" && [[ ! $hostile_tests ]]; then
+			"$root/tests/hostile/build" "$target/hostile"
+			hostile_tests=$(test_program hostile)
+		fi
+		for needed in $(sed -n 's/^# needs: test //p' "$here/guest/$name"); do
+			test_programs[$needed]=$(test_program "$needed")
+		done
 	done
-	[[ $wanted ]] || return 0
-	"$root/tests/hostile/build" "$target/hostile"
-	hostile_tests=$(CARGO_TARGET_DIR=$target cargo test --release --quiet -p midimon-tests --test hostile --no-run \
-		--message-format json | sed -n 's/.*"name":"hostile".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
-	[[ -x $hostile_tests ]] || die "the hostile tests do not build"
 }
 
 # The packages the newest distribution kernel consists of, one a line.

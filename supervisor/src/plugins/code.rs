@@ -268,6 +268,8 @@ fn check_wasm(head: &[u8; 20]) -> Result<CodeKind, FormatFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use std::fs;
     use std::io::Write;
 
@@ -302,13 +304,19 @@ mod tests {
         assert_eq!(bytes, MODULE);
     }
 
-    #[test]
-    fn names_are_found_wherever_they_stand() {
-        for before in [0, 1, PIECE - 4, PIECE - 1, PIECE, 2 * PIECE + 7] {
-            let bytes = [&vec![b'n'; before][..], b"name", &[b'm'; PIECE]].concat();
+    proptest! {
+        /// Around the end of the first piece, against a search of all bytes at once.
+        #[test]
+        fn names_are_found_wherever_they_stand(
+            before in PIECE - 24..PIECE + 4,
+            text in "[ab]{0,24}",
+            after in prop_oneof![Just(0), Just(PIECE)],
+            names in vec("[ab]{1,8}", 1..3),
+        ) {
+            let bytes = [&vec![b'n'; before][..], text.as_bytes(), &vec![b'm'; after]].concat();
             let code = SealedCode::copy(&mut &bytes[..], 4 * PIECE as u64).unwrap();
-            assert!(code.contains_any(&["other name", "name"]).unwrap(), "after {before} bytes");
-            assert!(!code.contains_any(&["names", "another"]).unwrap(), "after {before} bytes");
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            prop_assert_eq!(code.contains_any(&names).unwrap(), names.iter().any(|name| text.contains(name)));
         }
     }
 

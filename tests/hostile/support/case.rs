@@ -231,8 +231,10 @@ impl Case {
         for (note, mode) in (1..).zip(self.modes) {
             let code = Libraries::get().patched(self.name, mode.letter(), &ground.fill(&self.input));
             bed.write_plugin(mode.id(), "case.so", &code, &asks);
-            // however slow the machine, the attempt is made
-            let settings = format!("restart = \"never\"\nmax_age_ms = 60000\ngrants = [{grants}]\n{}", self.settings);
+            // however slow the machine, the attempt is made, and comes to its end
+            let patience = if self.settings.contains("timeout_ms") { "" } else { "timeout_ms = 60000\n" };
+            let own = &self.settings;
+            let settings = format!("restart = \"never\"\nmax_age_ms = 60000\ngrants = [{grants}]\n{patience}{own}");
             config = config.plugin(mode.id(), &settings).note(note, mode.id(), "attempt");
         }
         bed.configure(&config);

@@ -37,6 +37,21 @@ as() {
 	/usr/bin/setpriv --reuid "$as_user" --regid "$(id -g "$as_user")" --init-groups "$@"
 }
 
+# test_program USER LOG PROGRAM ARGUMENT...: one result line for each test in it; all it prints is in $WORK/LOG.
+test_program() {
+	test_user=$1 test_log=$2
+	shift 2
+	as "$test_user" env -i PATH="$PATH" HOME=/tmp TMPDIR=/tmp LANG=C MIDIMON_BIN_DIR=/opt/midimon \
+		MIDIMON_PLUGINS_DIR=/opt/midimon/plugins MIDIMON_FIXTURES_DIR=/opt/midimon/fixtures \
+		MIDIMON_CASES_DIR=/opt/midimon/hostile "$@" >"$WORK/$test_log" 2>&1
+	test_status=$?
+	# "test NAME ... ok", one a line
+	sed -n "s/^test \([^ ]*\) \.\.\. ok\$/ok $test_user: \1/p
+		s/^test \([^ ]*\) \.\.\. FAILED\$/not ok $test_user: \1 — see $test_log/p" "$WORK/$test_log"
+	[ "$test_status" = 0 ] || tail -n 5 "$WORK/$test_log"
+	return "$test_status"
+}
+
 # has FILE PATTERN, has_not FILE PATTERN
 has() { grep -q -- "$2" "$1"; }
 has_not() { ! grep -q -- "$2" "$1"; }
