@@ -6,6 +6,7 @@ use midimon_shared::BindingId;
 use midimon_shared::host::MAX_TIMERS;
 use midimon_shared::limits::{MAX_BINDINGS, MAX_PARAMS, MAX_PART};
 use midimon_shared::protocol::{Bind, Command};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,28 +85,25 @@ impl BindingTable {
                 owner => owner,
             };
         }
-        let mut known: std::collections::HashMap<BindSpec, usize> = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.owner.can_be_shared())
-            .map(|(index, slot)| (slot.spec.clone(), index))
-            .collect();
-        let mut news = Vec::new();
+        let mut firsts: HashMap<&BindSpec, usize> = HashMap::with_capacity(specs.len());
+        // of each the first that is equal to it
+        let same: Vec<usize> = (0..).zip(specs).map(|(at, spec)| *firsts.entry(spec).or_insert(at)).collect();
+        let mut ids: Vec<Option<usize>> = vec![None; specs.len()];
         // known ones first, so that none of them is overwritten by a new one
-        let mut ids: Vec<Option<usize>> = specs.iter().map(|spec| known.get(spec).copied()).collect();
-        for &index in ids.iter().flatten() {
-            self.slots[index].owner = Owner::Config;
-        }
-        for (spec, id) in specs.iter().zip(&mut ids) {
-            if id.is_none() {
-                let index = *known.entry(spec.clone()).or_insert_with(|| {
-                    let index = self.put(spec.clone(), Owner::Config);
-                    news.push(binding_id(index));
-                    index
-                });
-                *id = Some(index);
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.owner.can_be_shared()) {
+            if let Some(&at) = firsts.get(&slot.spec) {
+                ids[at] = Some(index);
+                slot.owner = Owner::Config;
             }
+        }
+        let (mut news, mut from) = (Vec::new(), 0);
+        for (at, &first) in same.iter().enumerate() {
+            ids[at] = ids[first].or_else(|| {
+                let index = self.put(from, specs[at].clone(), Owner::Config);
+                news.push(binding_id(index));
+                from = index + 1;
+                Some(index)
+            });
         }
         Ok((ids.into_iter().flatten().map(binding_id).collect(), news))
     }
@@ -135,7 +133,7 @@ impl BindingTable {
             self.slots[index] = Slot { spec: spec.clone(), owner };
             return Ok((binding_id(index), true));
         }
-        Ok((binding_id(self.put(spec.clone(), owner)), true))
+        Ok((binding_id(self.put(0, spec.clone(), owner)), true))
     }
 
     /// A binding for a timer's calls, and whether the worker has to be told.
@@ -145,7 +143,7 @@ impl BindingTable {
     pub fn timer(&mut self, place: Place, spec: &BindSpec) -> Result<(BindingId, bool), BindError> {
         check_one(spec)?;
         let Some(index) = self.of_timer(place) else {
-            return Ok((binding_id(self.put(spec.clone(), Owner::Timer(place))), true));
+            return Ok((binding_id(self.put(0, spec.clone(), Owner::Timer(place))), true));
         };
         let is_new = self.slots[index].spec != *spec;
         if is_new {
@@ -176,10 +174,12 @@ impl BindingTable {
         timers.for_each(|slot| slot.owner = Owner::Nobody);
     }
 
-    fn put(&mut self, spec: BindSpec, owner: Owner) -> usize {
+    /// Takes the first free number; none below `from` is.
+    fn put(&mut self, from: usize, spec: BindSpec, owner: Owner) -> usize {
         let slot = Slot { spec, owner };
-        match self.slots.iter().position(|slot| slot.owner == Owner::Nobody) {
-            Some(index) => {
+        match self.slots.iter().skip(from).position(|slot| slot.owner == Owner::Nobody) {
+            Some(after) => {
+                let index = from + after;
                 self.slots[index] = slot;
                 index
             }

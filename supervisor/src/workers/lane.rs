@@ -90,7 +90,7 @@ struct Channel {
 pub enum Flushed {
     /// Everything was written.
     All,
-    /// The pipe is full.
+    /// The pipe is full, or another thread is to write them.
     Blocked,
 }
 
@@ -181,17 +181,18 @@ impl Lane {
     /// Takes the names behind indices; a living worker is told of them.
     pub fn set_names(&self, names: NameTables, now: Time) {
         let mut inner = self.lock();
-        if inner.names != names {
-            inner.names = names;
-            inner.tell_names();
+        if inner.names == names {
+            return;
         }
+        inner.names = names;
+        inner.tell_names();
         let flushed = inner.flush(now);
         drop(inner);
         self.waker.written(flushed);
     }
 
-    /// Takes the configuration's bindings; a living worker is told the difference.
-    /// Returns how to route calls, one for each binding.
+    /// Takes the configuration's bindings; a living worker is told the difference, before any trigger that
+    /// comes from now on. Returns how to route calls, one for each binding.
     ///
     /// # Errors
     /// A binding is too large or they are too many; nothing has changed then.
@@ -202,7 +203,8 @@ impl Lane {
         ring.forget_bindings(|binding| bindings.is_gone(binding) || news.contains(&binding));
         inner.tell_bindings(&news);
         let routes = ids.into_iter().filter_map(|id| inner.bindings.route(id)).collect();
-        let flushed = inner.flush(now);
+        // a worker that is written to takes this processor from whoever waits for the reload: the pool's thread does it
+        let flushed = if inner.has_backlog() { Flushed::Blocked } else { inner.flush(now) };
         drop(inner);
         self.waker.written(flushed);
         Ok(routes)
@@ -401,6 +403,10 @@ impl Drop for Locked<'_> {
 impl Inner {
     fn is_open(&self) -> bool {
         self.channel.as_ref().is_some_and(|channel| channel.open)
+    }
+
+    fn has_backlog(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| !channel.backlog.is_empty())
     }
 
     fn accept(&mut self, now: Time, route: Route, stamp: TriggerStamp, waiter: Option<SyncSender<CallEnd>>) {

@@ -32,8 +32,8 @@ impl Waker {
         let _ = self.event.write(1);
     }
 
-    /// After writing to a worker: wakes the reader when it must watch a deadline
-    /// or a full pipe.
+    /// After writing to a worker: wakes the reader when it must watch a deadline,
+    /// or write what was not written yet.
     pub(super) fn written(&self, flushed: Flushed) {
         if flushed == Flushed::Blocked
             || (self.parked.load(Ordering::SeqCst) && self.parked.swap(false, Ordering::SeqCst))

@@ -119,13 +119,13 @@ fn plugin(table: &mut Table<'_>) -> Option<(ActionKind, String)> {
     table.call("a Plugin action");
     let plugin = plugin_id(table);
     let (action_field, params_field) = (table.take("action").required(), table.take("params"));
-    let (action, params) = (action_field.clone().name(), params(params_field.clone()));
+    let (action, params) = (action_field.clone().name(), params(&params_field));
     let timeout = table.take("timeout_ms").number::<u32>(1..=600_000);
-    let ((plugin, place), action, params) = (plugin?, action?, params?);
-    let places = Box::new(Places::new(place, &action_field, &params_field));
+    let ((plugin, place), action, (object, params)) = (plugin?, action?, params?);
+    let places = Box::new(Places::new(place, &action_field, &params_field, object));
     let label = format!("Plugin {plugin} {action}");
     let timeout = timeout.map(|ms| Duration::from_millis(ms.into()));
-    let (action, params) = (action.into(), params.into());
+    let action = action.into();
     // whether it is paired shows when `on` is known, which an outer action may say
     let binding = PluginBinding { plugin, action, params, timeout, paired: false };
     Some((ActionKind::Plugin(binding, places), label))

@@ -4,10 +4,10 @@
 //! has been read. Plugins come, go and change without the file, so what does not fit them
 //! is a warning, and the configuration counts all the same.
 
-use super::checks::visit;
 use super::codes::Code;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::model::{ActionKind, Document};
+use super::model::{Action, ActionKind, Document};
+use super::params::in_order;
 use super::text::{cut, quoted};
 use super::walker::{Field, Span, closest};
 use crate::mapping::types::PluginBinding;
@@ -55,42 +55,34 @@ pub enum CallPart {
     Value(String),
 }
 
-/// Where the parts of a call stand.
-#[derive(Clone, Debug)]
+/// Where the parts of a call stand, and its parameters.
+#[derive(Debug)]
 pub(super) struct Places {
-    pub plugin: Span,
-    pub action: Span,
+    plugin: Span,
+    action: Span,
     /// The parameters, or the action where it has none.
-    pub params: Span,
-    keys: Vec<Key>,
-}
-
-#[derive(Clone, Debug)]
-struct Key {
-    name: Box<str>,
-    key: Span,
-    value: Span,
+    whole: Span,
+    params: Map<String, Value>,
+    /// Of each of them in the order written, where its name and where its value are.
+    keys: Vec<(Span, Span)>,
 }
 
 impl Places {
-    pub fn new(plugin: Span, action: &Field<'_>, params: &Field<'_>) -> Self {
-        let entries = params.value().and_then(|value| value.as_table()).into_iter().flatten();
-        let keys = entries.map(|(key, value)| Key {
-            name: key.get_ref().as_ref().into(),
-            key: key.span(),
-            value: value.span(),
-        });
-        Self { plugin, action: action.span(), params: params.span(), keys: keys.collect() }
+    /// Of a call with these parameters, as [`super::params::params`] read them from the field.
+    pub fn new(plugin: Span, action: &Field<'_>, field: &Field<'_>, params: Map<String, Value>) -> Self {
+        let entries = field.value().and_then(|value| value.as_table()).map(in_order).unwrap_or_default();
+        let keys = entries.into_iter().map(|(key, value)| (key.span(), value.span())).collect();
+        Self { plugin, action: action.span(), whole: field.span(), params, keys }
     }
 
     fn of(&self, part: &CallPart) -> &Span {
-        let key = |name: &String| self.keys.iter().find(|key| *key.name == **name);
+        let key = |name: &String| self.params.keys().zip(&self.keys).find(|(key, _)| *key == name);
         match part {
             CallPart::Plugin => &self.plugin,
             CallPart::Action => &self.action,
-            CallPart::Params => &self.params,
-            CallPart::Key(name) => key(name).map_or(&self.params, |key| &key.key),
-            CallPart::Value(name) => key(name).map_or(&self.params, |key| &key.value),
+            CallPart::Params => &self.whole,
+            CallPart::Key(name) => key(name).map_or(&self.whole, |(_, (key, _))| key),
+            CallPart::Value(name) => key(name).map_or(&self.whole, |(_, (_, value))| value),
         }
     }
 }
@@ -98,24 +90,28 @@ impl Places {
 /// Every call and every event of a plugin that a configuration names, with its place.
 #[derive(Debug, Default)]
 pub struct PluginCalls {
-    calls: Vec<(PluginBinding, Places)>,
+    calls: Vec<(PluginBinding, Box<Places>)>,
     events: Vec<(PluginId, Span)>,
 }
 
 impl PluginCalls {
-    pub(super) fn of(document: &Document) -> Self {
+    pub(super) fn of(document: Document) -> Self {
         let mut all = Self::default();
-        for mapping in &document.mappings {
-            let event = mapping.trigger.as_ref().and_then(|trigger| trigger.event.as_ref());
-            all.events.extend(event.map(|event| (event.plugin.clone(), event.place.clone())));
-            let Some(action) = &mapping.action else { continue };
-            visit(action, &mut |action| {
-                if let ActionKind::Plugin(binding, places) = &action.kind {
-                    all.calls.push((binding.clone(), (**places).clone()));
-                }
-            });
+        for mapping in document.mappings {
+            let event = mapping.trigger.and_then(|trigger| trigger.event);
+            all.events.extend(event.map(|event| (event.plugin, event.place)));
+            mapping.action.into_iter().for_each(|action| all.add(action));
         }
         all
+    }
+
+    fn add(&mut self, action: Action) {
+        match action.kind {
+            ActionKind::Plugin(binding, places) => self.calls.push((binding, places)),
+            ActionKind::Sequence(actions) => actions.into_iter().for_each(|action| self.add(action)),
+            ActionKind::Repeat { action, .. } => self.add(*action),
+            ActionKind::Effect(_) | ActionKind::Mode(_) | ActionKind::Delay { .. } => {}
+        }
     }
 
     /// Whether no plugin is named.
@@ -144,10 +140,8 @@ impl PluginCalls {
                 }
             });
         }
-        for (PluginBinding { plugin, action, params, .. }, places) in &self.calls {
-            // it was written by us, from a table
-            let Ok(params) = serde_json::from_str::<Map<String, Value>>(params) else { continue };
-            for fault in plugins.call(plugin, action, &params) {
+        for (PluginBinding { plugin, action, .. }, places) in &self.calls {
+            for fault in plugins.call(plugin, action, &places.params) {
                 let written = match &fault.at {
                     CallPart::Plugin => plugin.as_str(),
                     CallPart::Action => action,

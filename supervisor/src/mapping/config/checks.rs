@@ -51,7 +51,7 @@ fn unique<'d>(what: &str, names: impl Iterator<Item = (&'d str, &'d Span)>, sink
 }
 
 /// Calls a function with an action and everything within it.
-pub(super) fn visit<'d>(action: &'d Action, visitor: &mut impl FnMut(&'d Action)) {
+fn visit<'d>(action: &'d Action, visitor: &mut impl FnMut(&'d Action)) {
     visitor(action);
     match &action.kind {
         ActionKind::Sequence(actions) => actions.iter().for_each(|action| visit(action, visitor)),

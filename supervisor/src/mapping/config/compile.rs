@@ -61,7 +61,7 @@ impl<'d> Compiler<'d> {
                 events: document.events.clone(),
                 ..Compiled::default()
             },
-            bindings: HashMap::new(),
+            bindings: HashMap::with_capacity(document.mappings.len()),
             modes: names.map(|(index, mode)| (&*mode.text, index as ModeIndex)).collect(),
             scopes: Vec::new(),
         }

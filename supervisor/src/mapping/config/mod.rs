@@ -99,7 +99,7 @@ pub fn load_text(file: &str, text: &str, program_exists: &dyn Fn(&str) -> bool) 
             plugins: read.plugins,
             plugins_dir: read.plugins_dir.map(PathBuf::from),
             logging: read.logging,
-            calls: PluginCalls::of(&read.document),
+            calls: PluginCalls::of(read.document),
             warnings: diagnostics,
         }),
         _ => Err(diagnostics),
@@ -181,10 +181,11 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Box<Diagnostic>> {
     };
     // a pipe without a writer must not hang us
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(Box::new(Diagnostic::error(Code::Unreadable, 0..0, "is not a regular file")));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_CONFIG) as usize + 1); // cannot cut: 4 MiB
     file.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_CONFIG { Err(Box::new(too_large())) } else { Ok(bytes) }
 }

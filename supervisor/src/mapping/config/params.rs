@@ -4,12 +4,18 @@ use super::codes::Code;
 use super::walker::Field;
 use midimon_shared::limits::MAX_PARAMS;
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
+use std::sync::Arc;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A plugin's parameters as a JSON object; `{}` when the key is missing.
-pub(super) fn params(field: Field<'_>) -> Option<String> {
+/// A key of a table and its value.
+pub(super) type Entry<'t, 'i> = (&'t Spanned<Cow<'i, str>>, &'t Spanned<DeValue<'i>>);
+
+/// A plugin's parameters, and the same as a JSON object; none when the key is missing.
+pub(super) fn params(field: &Field<'_>) -> Option<(Map<String, Value>, Arc<str>)> {
     let Some(value) = field.value() else {
-        return Some("{}".to_owned());
+        return Some((Map::new(), "{}".into()));
     };
     let Some(entries) = value.as_table() else {
         field.wrong_type("a table");
@@ -22,7 +28,7 @@ pub(super) fn params(field: Field<'_>) -> Option<String> {
             return None;
         }
     };
-    let json = object.to_string();
+    let json = serde_json::to_string(&object).ok()?; // cannot fail: its keys are text
     if json.len() > MAX_PARAMS {
         field.error(
             Code::TooMany,
@@ -30,7 +36,7 @@ pub(super) fn params(field: Field<'_>) -> Option<String> {
         );
         return None;
     }
-    Some(json)
+    Some((object, json.into()))
 }
 
 /// Parameters that somebody types, in TOML: lines such as `a = 1`, or one `{ a = 1, b = 2 }`.
@@ -42,11 +48,7 @@ pub fn from_toml(text: &str) -> Result<Map<String, Value>, String> {
     let wrapped = if inline { format!("params = {text}") } else { text.to_owned() };
     let table = DeTable::parse(&wrapped)
         .map_err(|error| format!("it must be TOML such as 'text = \"hello\"': {}", error.message()))?;
-    let object = |entries: &DeTable<'_>| match object(entries) {
-        Ok(Value::Object(entries)) => Ok(entries),
-        Ok(_) => Ok(Map::new()),
-        Err(why) => Err(format!("it {why}")),
-    };
+    let object = |entries: &DeTable<'_>| object(entries).map_err(|why| format!("it {why}"));
     if !inline {
         return object(table.get_ref());
     }
@@ -57,13 +59,19 @@ pub fn from_toml(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn object(entries: &DeTable<'_>) -> Result<Value, &'static str> {
+fn object(entries: &DeTable<'_>) -> Result<Map<String, Value>, &'static str> {
+    let mut object = Map::with_capacity(entries.len());
+    for (key, value) in in_order(entries) {
+        object.insert(key.get_ref().as_ref().to_owned(), json(value.get_ref())?);
+    }
+    Ok(object)
+}
+
+/// The entries of a table in the order written.
+pub(super) fn in_order<'t, 'i>(entries: &'t DeTable<'i>) -> Vec<Entry<'t, 'i>> {
     let mut ordered: Vec<_> = entries.iter().collect();
-    ordered.sort_by_key(|(key, _)| key.span().start);
-    let entry = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
-        Ok((key.get_ref().clone().into_owned(), json(value.get_ref())?))
-    };
-    ordered.into_iter().map(entry).collect::<Result<Map<_, _>, _>>().map(Value::Object)
+    ordered.sort_unstable_by_key(|(key, _)| key.span().start);
+    ordered
 }
 
 fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
@@ -85,7 +93,7 @@ fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
         DeValue::Array(array) => {
             Value::Array(array.iter().map(|element| json(element.get_ref())).collect::<Result<_, _>>()?)
         }
-        DeValue::Table(entries) => object(entries)?,
+        DeValue::Table(entries) => Value::Object(object(entries)?),
     })
 }
 

@@ -4,12 +4,16 @@
 
 use super::codes::Code;
 use super::diagnostic::{Diagnostic, Severity, Sink};
+use super::params::Entry;
 use super::text::{a, quoted};
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub(super) type Span = Range<usize>;
+
+/// As many keys as most tables may have: room for them is made at once.
+const USUAL_KEYS: usize = 8;
 
 /// The rules a file is read by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +59,7 @@ impl<'w> Table<'w> {
     }
 
     fn of(context: Context<'w>, entries: &'w DeTable<'w>, span: Span, what: &'static str) -> Self {
-        Self { context, entries, span, what, known: Vec::new() }
+        Self { context, entries, span, what, known: Vec::with_capacity(USUAL_KEYS) }
     }
 
     /// Says what it turned out to be.
@@ -74,7 +78,7 @@ impl<'w> Table<'w> {
     }
 
     /// The keys nobody asked for, in the order written, with their values.
-    pub fn others(&self) -> Vec<(&'w Spanned<std::borrow::Cow<'w, str>>, &'w Spanned<DeValue<'w>>)> {
+    pub fn others(&self) -> Vec<Entry<'w, 'w>> {
         let mut others: Vec<_> =
             self.entries.iter().filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())).collect();
         others.sort_by_key(|(key, _)| key.span().start);
