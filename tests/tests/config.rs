@@ -284,3 +284,41 @@ fn a_reload_takes_calls_that_do_not_fit_and_warns_of_them() {
     daemon.answers("crashy", 61);
     daemon.stop();
 }
+
+#[test]
+fn the_daemon_says_at_its_start_which_calls_do_not_fit_and_later_when_plugins_change() {
+    let bed = with_two_plugins();
+    mapped(&bed, RIGHT, "segfalt");
+    let daemon = bed.start();
+    daemon.wait_ready("crashy");
+    let times = |what: &str| daemon.log_text().matches(what).count();
+    let says = |what: &str| eventually(what, || if times(what) == 1 { Ok(()) } else { Err(daemon.log_text()) });
+    says("warning[MM0215]: plugin `crashy` has no action `segfalt`");
+    assert_eq!(times("MM0214") + times("MM0216"), 0, "{}", daemon.log_text());
+    let status = daemon.status();
+    assert_eq!((&status.config.state, status.config.mappings), (&ConfigState::Ok, 2));
+
+    // an installed one goes, and nobody says `reload`
+    bed.works(&["plugin", "remove", "crashy", "--yes"]);
+    says("warning[MM0214]: there is no plugin `crashy`");
+    assert_eq!(times("MM0215"), 1, "said once: {}", daemon.log_text());
+
+    // one under development goes; whoever asks for the reload is told of both
+    std::fs::remove_dir_all(bed.plugin_dir().join("spotify")).expect("its folder");
+    let told = bed.works(&["reload"]);
+    for id in ["crashy", "spotify"] {
+        assert!(told.contains(&format!("warning[MM0214]: there is no plugin `{id}`")), "{told}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn in_safe_mode_no_call_is_held_against_plugins_that_are_not_started() {
+    let bed = with_two_plugins();
+    mapped(&bed, RIGHT, "segfalt");
+    let daemon = bed.start_with(&["--input", "stdin", "--safe-mode"]);
+    let told = bed.works(&["reload"]);
+    assert!(!told.contains("MM02"), "{told}");
+    assert!(!daemon.log_text().contains("MM02"), "{}", daemon.log_text());
+    daemon.stop();
+}

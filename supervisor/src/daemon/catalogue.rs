@@ -2,8 +2,8 @@
 
 use crate::home::Home;
 use crate::mapping::config::{CallFault, CallPart, Diagnostics, KnownPlugins, PluginCalls};
-use crate::plugins::discover::scan;
-use crate::plugins::manifest::{ActionSpec, Manifest, ParamProblem};
+use crate::plugins::discover::Found;
+use crate::plugins::manifest::{ActionSpec, ParamProblem};
 use crate::plugins::store::Store;
 use midimon_shared::PluginId;
 use serde_json::{Map, Value};
@@ -24,34 +24,25 @@ impl Catalogue {
     /// installed in `home` that these do not have. Reads no manifest where nothing is asked of any.
     pub fn compare(home: &Home, directory: Option<&Path>, calls: &PluginCalls, warnings: &mut Diagnostics) {
         if !calls.is_empty() {
-            calls.compare(&Self::look(directory, &Store::open(home)), warnings);
+            calls.compare(&Self::of(&Found::look(directory, Some(&Store::open(home)))), warnings);
         }
     }
 
-    fn look(directory: Option<&Path>, store: &Store) -> Self {
-        let mut all = Self::default();
-        match directory.map(scan) {
-            Some(Ok(scan)) => {
-                all.may_be_more = !scan.bad.is_empty();
-                scan.plugins.into_iter().for_each(|plugin| all.add(plugin.manifest.id.clone(), Some(plugin.manifest)));
-            }
-            Some(Err(_)) => all.may_be_more = true,
-            None => {}
+    /// What there is by a look at all of it.
+    #[must_use]
+    pub fn of(found: &Found) -> Self {
+        let Found { scan, dev: _, store, may_be_more } = found;
+        let mut plugins = BTreeMap::new();
+        for manifest in scan.plugins.iter().map(|plugin| &plugin.manifest) {
+            plugins.insert(manifest.id.clone(), manifest.actions.clone());
         }
         // of two with one id, the one under development is the one that runs
-        let dev: HashSet<String> = all.plugins.keys().map(PluginId::uniqueness_key).collect();
-        match store.manifests() {
-            Ok(installed) => {
-                let others = installed.into_iter().filter(|(id, _)| !dev.contains(&id.uniqueness_key()));
-                others.for_each(|(id, manifest)| all.add(id, manifest));
-            }
-            Err(_) => all.may_be_more = true,
+        let taken: HashSet<String> = plugins.keys().map(PluginId::uniqueness_key).collect();
+        for (id, manifest) in scan.others.iter().filter(|(id, _)| !taken.contains(&id.uniqueness_key())) {
+            let actions = manifest.as_ref().map(|manifest| manifest.actions.clone());
+            plugins.insert(id.clone(), actions.unwrap_or_default());
         }
-        all
-    }
-
-    fn add(&mut self, id: PluginId, manifest: Option<Manifest>) {
-        self.plugins.insert(id, manifest.map(|manifest| manifest.actions).unwrap_or_default());
+        Self { plugins, may_be_more: *may_be_more || store.is_some() }
     }
 }
 

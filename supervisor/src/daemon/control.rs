@@ -1,6 +1,8 @@
 //! The daemon's side of the control socket.
 
 use super::Running;
+use super::comparison::Tell;
+use super::reload::Applied;
 use super::router::Notice;
 use crate::action::ExecutorStatus;
 use crate::control::Daemon;
@@ -79,10 +81,19 @@ impl Daemon for Running {
     }
 
     fn reload(&self) -> Result<ReloadReport, Refusal> {
-        let report = self.reload_config(true)?;
+        let Applied { modes, mappings, mut warnings, compared } = self.reload_config(true, Tell::Asker)?;
         // whoever asked wants to see the plugins too, unless compiling them takes long
         self.plugins.wait(Some(RELOAD_PATIENCE));
-        Ok(ReloadReport { plugins: self.plugin_problems(), ..report })
+        if let Some(found) = compared.and_then(|number| self.comparison.warnings(number)) {
+            warnings.append(found);
+        }
+        Ok(ReloadReport {
+            path: self.config.path().to_owned(),
+            modes,
+            mappings,
+            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
+            plugins: self.plugin_problems(),
+        })
     }
 
     fn plugins_changed(&self) -> Result<PluginsReport, Refusal> {

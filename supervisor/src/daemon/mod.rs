@@ -5,6 +5,7 @@
 //! effects, and the main thread here waits for notices and reads the configuration.
 
 mod catalogue;
+mod comparison;
 mod control;
 mod effects;
 mod plugins;
@@ -33,11 +34,12 @@ use crate::midi::seq::SeqError;
 use crate::monitor::Monitor;
 use crate::plugins::store::{Locked, Store};
 use crate::workers::manager::{ManagerError, ManagerOptions, PluginManager};
+use comparison::{Comparison, Tell};
 use effects::PluginEffects;
 use midimon_shared::PluginId;
 use notify::RecommendedWatcher;
 use plugins::PluginSync;
-use reload::ConfigHolder;
+use reload::{Applied, ConfigHolder};
 use router::{Notice, Router};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -101,6 +103,7 @@ struct Running {
     router: Arc<Router>,
     manager: Arc<PluginManager>,
     plugins: PluginSync,
+    comparison: Arc<Comparison>,
     executor: Arc<Executor>,
     hotplug: Result<Arc<Hotplug>, SeqError>,
     devices: Arc<DeviceTable>,
@@ -172,9 +175,12 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         monitor: monitor.clone(),
     })?);
     let config = ConfigHolder::new(options.config.clone().unwrap_or_else(|| home.config_file()));
+    let comparison = Arc::<Comparison>::default();
     let plugins = {
         let manager = manager.clone();
-        PluginSync::start(move || manager.sync()).map_err(DaemonError::Thread)?
+        let comparison = comparison.clone();
+        let look_through = move || manager.sync_and_tell(&|found| comparison.set_plugins(Catalogue::of(found)));
+        PluginSync::start(look_through).map_err(DaemonError::Thread)?
     };
     let running = Arc::new(Running {
         home,
@@ -182,6 +188,7 @@ fn start(options: &RunOptions, notices: Sender<Notice>) -> Result<Arc<Running>, 
         router,
         manager,
         plugins,
+        comparison,
         executor,
         hotplug,
         devices: Arc::default(),
@@ -293,11 +300,11 @@ impl Running {
     }
 
     fn reload_and_log(&self, plugins_too: bool) {
-        match self.reload_config(plugins_too) {
-            Ok(report) => {
-                tracing::info!("configuration read: {} mappings", report.mappings);
-                if let Some(warnings) = report.warnings {
-                    tracing::warn!("{}", warnings.trim_end());
+        match self.reload_config(plugins_too, Tell::Log) {
+            Ok(Applied { mappings, warnings, .. }) => {
+                tracing::info!("configuration read: {mappings} mappings");
+                if !warnings.is_empty() {
+                    tracing::warn!("{}", warnings.render(false).trim_end());
                 }
             }
             Err(refusal) if self.config.is_loaded() => {

@@ -3,11 +3,12 @@
 //! A reload reads, checks and compiles everything, tells the workers what is
 //! new, and only then swaps: an error at any point leaves the old one in force.
 
-use super::{Catalogue, Running};
-use crate::control::model::{ConfigState, ConfigStatus, ReloadReport};
+use super::Running;
+use super::comparison::Tell;
+use crate::control::model::{ConfigState, ConfigStatus};
 use crate::control::protocol::{ErrorCode, Refusal};
 use crate::mapping::compiled::Compiled;
-use crate::mapping::config::{Diagnostics, Loaded, PluginCalls, PluginSettings, load_file};
+use crate::mapping::config::{Diagnostics, Loaded, PluginSettings, load_file};
 use crate::midi::Selection;
 use crate::workers::manager::{Policies, Policy};
 use midimon_shared::context::unix_ms;
@@ -34,15 +35,15 @@ struct State {
     selection: Selection,
 }
 
-/// A configuration that is in force, and what is still to be compared with the plugins.
+/// A configuration that is in force.
 #[derive(Debug)]
-struct Applied {
-    modes: usize,
-    mappings: usize,
-    /// `[plugins] dir`.
-    directory: Option<PathBuf>,
-    calls: PluginCalls,
-    warnings: Diagnostics,
+pub(super) struct Applied {
+    pub modes: usize,
+    pub mappings: usize,
+    /// What reading it found.
+    pub warnings: Diagnostics,
+    /// Its number in the comparison with the plugins; none where no plugin runs.
+    pub compared: Option<u64>,
 }
 
 impl ConfigHolder {
@@ -84,33 +85,21 @@ impl ConfigHolder {
 impl Running {
     /// Reads the configuration and puts it in force. With `plugins_too`, the
     /// plugin directory is looked through even when its settings are the same;
-    /// that happens on its own thread.
+    /// that happens on its own thread, and so does the comparison with what is found there.
     ///
     /// # Errors
     /// The configuration has errors; what was in force still is.
-    pub(super) fn reload_config(&self, plugins_too: bool) -> Result<ReloadReport, Refusal> {
-        let one_at_a_time = self.config.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let applied = self.read_and_apply(plugins_too);
+    pub(super) fn reload_config(&self, plugins_too: bool, tell: Tell) -> Result<Applied, Refusal> {
+        let _one_at_a_time = self.config.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let applied = self.read_and_apply(plugins_too, tell);
         self.config.state().result = match &applied {
             Ok(_) => ConfigState::Ok,
             Err(refusal) => ConfigState::Failed { since_unix_ms: unix_ms(), diagnostics: refusal.message.clone() },
         };
-        drop(one_at_a_time);
-        let Applied { modes, mappings, directory, calls, mut warnings } = applied?;
-        // it is in force and its state is told: only whoever asked waits while manifests are read
-        if !self.safe_mode {
-            Catalogue::compare(&self.home, directory.as_deref(), &calls, &mut warnings);
-        }
-        Ok(ReloadReport {
-            path: self.config.path.clone(),
-            modes,
-            mappings,
-            warnings: (!warnings.is_empty()).then(|| warnings.render(false)),
-            plugins: Vec::new(),
-        })
+        applied
     }
 
-    fn read_and_apply(&self, plugins_too: bool) -> Result<Applied, Refusal> {
+    fn read_and_apply(&self, plugins_too: bool, tell: Tell) -> Result<Applied, Refusal> {
         let loaded = load_file(&self.config.path)
             .map_err(|diagnostics| Refusal::new(ErrorCode::Config, diagnostics.render(false)))?;
         let Loaded { compiled, plugins, plugins_dir, calls, warnings, .. } = loaded;
@@ -120,7 +109,6 @@ impl Running {
             .configure(&self.manager, compiled)
             .map_err(|(id, error)| Refusal::new(ErrorCode::Config, format!("plugin {id}: {error}")))?;
         self.inputs().select(&selection);
-        let directory = plugins_dir.clone();
         let plugins = Some((plugins_dir, plugins));
         let plugins_changed = {
             let mut state = self.config.state();
@@ -130,13 +118,18 @@ impl Running {
             state.plugins.clone_from(&plugins);
             changed
         };
+        let is_look_due = plugins_changed || plugins_too;
         if let Some((directory, settings)) = plugins
-            && (plugins_changed || plugins_too)
+            && is_look_due
         {
             self.manager.set_policies(directory.filter(|_| !self.safe_mode), policies(&settings));
+        }
+        // between the two: it meets nothing that was found by the word of before
+        let compared = (!self.safe_mode).then(|| self.comparison.set_mappings(calls, &warnings, tell, is_look_due));
+        if is_look_due {
             self.plugins.ask();
         }
-        Ok(Applied { modes, mappings, directory, calls, warnings })
+        Ok(Applied { modes, mappings, warnings, compared })
     }
 }
 

@@ -5,7 +5,7 @@ use super::grants::ConsentFault;
 use super::manifest::{FILE_NAME, ManifestError};
 use super::revocations::Revoked;
 use super::settings::SettingsError;
-use super::store::{InstalledSource, StoreError};
+use super::store::{InstalledSource, Store, StoreError};
 use super::{Manifest, code};
 use crate::workers::status::{Origin, PluginKind};
 use midimon_shared::PluginId;
@@ -109,6 +109,41 @@ pub struct Scan {
     pub plugins: Vec<Discovered>,
     /// Those that cannot.
     pub bad: Vec<BadPlugin>,
+    /// Installed ones that are not to be started or cannot be, and what they say they are, where that can be read.
+    pub others: Vec<(PluginId, Option<Manifest>)>,
+}
+
+/// What there is now. What cannot be read of one of the two places says nothing about the other.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What there is in both.
+    pub scan: Scan,
+    /// Why the plugin directory cannot be read: what runs of it goes on.
+    pub dev: Option<ScanError>,
+    /// Why the store cannot be read: nobody knows what may still run, so nothing of it does.
+    pub store: Option<StoreError>,
+    /// Whether there may be plugins under development whose manifest could not be read.
+    pub may_be_more: bool,
+}
+
+impl Found {
+    /// Looks through the plugin directory (`[plugins] dir`) and the store.
+    #[must_use]
+    pub fn look(directory: Option<&Path>, store: Option<&Store>) -> Self {
+        let mut found = Self::default();
+        match directory.map(scan) {
+            Some(Ok(scan)) => found.scan = scan,
+            Some(Err(error)) => found.dev = Some(error),
+            None => {}
+        }
+        found.may_be_more = found.dev.is_some() || !found.scan.bad.is_empty();
+        match store.map(Store::discover) {
+            Some(Ok(installed)) => found.scan.add_installed(installed),
+            Some(Err(error)) => found.store = Some(error),
+            None => {}
+        }
+        found
+    }
 }
 
 /// Looks at every sub-directory with a `plugin.toml`, and at every bare `.so`
@@ -172,6 +207,7 @@ impl Scan {
         let keys = self.plugins.iter().map(|plugin| (plugin.manifest.id.uniqueness_key(), plugin.dir.clone()));
         let dev: HashMap<String, PathBuf> = keys.collect();
         self.bad.extend(installed.bad);
+        self.others.extend(installed.others);
         for plugin in installed.plugins {
             let id = plugin.manifest.id.clone();
             match dev.get(&id.uniqueness_key()) {

@@ -107,6 +107,19 @@ impl Diagnostics {
         all
     }
 
+    /// About the same file, and empty.
+    #[must_use]
+    pub fn nothing_said(&self) -> Self {
+        Self { file: self.file.clone(), source: Arc::clone(&self.source), list: Vec::new(), omitted: 0 }
+    }
+
+    /// Adds others about the same file.
+    pub fn append(&mut self, others: Self) {
+        self.omitted += others.omitted;
+        others.list.into_iter().for_each(|diagnostic| self.add(|| diagnostic));
+        self.sort();
+    }
+
     /// Adds one about the same file, unless there is no room; then it is only counted.
     pub(super) fn add(&mut self, diagnostic: impl FnOnce() -> Diagnostic) {
         if self.list.len() < Self::KEPT {

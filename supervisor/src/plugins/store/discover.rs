@@ -1,11 +1,10 @@
 //! Which installed plugins can be started, and with what.
 
-use super::{BadRecord, Installed, Revocations, RevocationsError, Store, StoreError, VersionError, VersionFiles};
+use super::{Installed, Revocations, RevocationsError, Store, StoreError, VersionError, VersionFiles};
 use crate::plugins::discover::{BadPlugin, BadPluginCause, Discovered, Scan, Source};
 use crate::plugins::grants::ConsentFault;
 use crate::plugins::settings::{Handed, Owner, Settings};
 use crate::plugins::{Grants, Manifest, SealedCode};
-use midimon_shared::PluginId;
 use std::sync::Arc;
 
 /// An installed plugin's files, and what the user lets it do and set for it.
@@ -29,7 +28,7 @@ impl InstalledSource {
 }
 
 impl Store {
-    /// Every installed plugin that is enabled: to be started, or why it cannot be.
+    /// Every installed plugin: to be started, or why it cannot be; of those and of disabled ones, what they are.
     ///
     /// # Errors
     /// The store itself cannot be read; one bad plugin hides no other.
@@ -39,30 +38,30 @@ impl Store {
         // once for all of them; read anew each time, so that what is revoked counts at once
         let revocations = if records.is_empty() { Ok(Revocations::default()) } else { Revocations::load(&self.home) };
         for record in records {
-            let (id, found) = match record {
-                Ok(record) if !record.enabled && record.disabled_reason.is_none() => continue,
-                Ok(record) => (record.id.clone(), self.one(&record, &revocations)),
-                Err(bad) => (bad.id.clone(), Err(StoreError::from(bad).into())),
+            let (id, manifest, fault) = match record {
+                Ok(record) if !record.enabled && record.disabled_reason.is_none() => {
+                    (record.id.clone(), self.manifest(&record), None)
+                }
+                Ok(record) => match self.one(&record, &revocations) {
+                    Ok(plugin) => {
+                        scan.plugins.push(plugin);
+                        continue;
+                    }
+                    Err(cause) => (record.id.clone(), self.manifest(&record), Some(cause)),
+                },
+                Err(bad) => (bad.id.clone(), None, Some(StoreError::from(bad).into())),
             };
-            match found {
-                Ok(plugin) => scan.plugins.push(plugin),
-                Err(cause) => scan.bad.push(BadPlugin { path: self.path(&id), id: Some(id), cause }),
+            if let Some(cause) = fault {
+                scan.bad.push(BadPlugin { path: self.path(&id), id: Some(id.clone()), cause });
             }
+            scan.others.push((id, manifest));
         }
         Ok(scan)
     }
 
-    /// What each installed plugin says it is, disabled ones too; nothing of one whose files were changed.
-    ///
-    /// # Errors
-    /// The store itself cannot be read.
-    pub fn manifests(&self) -> Result<Vec<(PluginId, Option<Manifest>)>, StoreError> {
-        let manifest = |record: &Installed| self.current_files(record).and_then(|files| files.manifest()).ok();
-        let one = |record: Result<Installed, BadRecord>| match record {
-            Ok(record) => (record.id.clone(), manifest(&record)),
-            Err(bad) => (bad.id, None),
-        };
-        Ok(self.list()?.into_iter().map(one).collect())
+    /// What an installed plugin says it is; nothing where its files were changed.
+    fn manifest(&self, record: &Installed) -> Option<Manifest> {
+        self.current_files(record).and_then(|files| files.manifest()).ok()
     }
 
     fn one(

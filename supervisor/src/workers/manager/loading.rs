@@ -6,7 +6,7 @@
 use super::{LoadError, PluginManager, Policies, Policy};
 use crate::plugins::Grants;
 use crate::plugins::compile::CompileError;
-use crate::plugins::discover::{BadPlugin, Discovered, Scan, ScanError, Source, scan};
+use crate::plugins::discover::{BadPlugin, Discovered, Found, Source};
 use crate::plugins::grants::DevGrants;
 use crate::plugins::store::{Store, StoreError};
 use crate::workers::pool::Request;
@@ -80,43 +80,17 @@ impl Plugins {
     }
 }
 
-/// What there is now. What cannot be read of one of the two places says nothing about the other.
-#[derive(Debug, Default)]
-struct Found {
-    scan: Scan,
-    /// Why the plugin directory cannot be read: what runs of it goes on.
-    dev: Option<ScanError>,
-    /// Why the store cannot be read: nobody knows what may still run, so nothing of it does.
-    store: Option<StoreError>,
+/// Whether an installed plugin is there, and may do all of this.
+fn covers(found: &Found, id: &PluginId, grants: &Grants) -> bool {
+    let found = found.scan.plugins.iter().find(|found| found.manifest.id == *id);
+    matches!(found.map(|found| &found.source), Some(Source::Installed(source)) if source.grants.covers(grants))
 }
 
-impl Found {
-    fn look(directory: Option<PathBuf>, store: Option<Store>) -> Self {
-        let mut found = Self::default();
-        match directory.map(|directory| scan(&directory)) {
-            Some(Ok(scan)) => found.scan = scan,
-            Some(Err(error)) => found.dev = Some(error),
-            None => {}
-        }
-        match store.map(|store| store.discover()) {
-            Some(Ok(installed)) => found.scan.add_installed(installed),
-            Some(Err(error)) => found.store = Some(error),
-            None => {}
-        }
-        found
-    }
-
-    /// Whether an installed plugin is there, and may do all of this.
-    fn covers(&self, id: &PluginId, grants: &Grants) -> bool {
-        let found = self.scan.plugins.iter().find(|found| found.manifest.id == *id);
-        matches!(found.map(|found| &found.source), Some(Source::Installed(source)) if source.grants.covers(grants))
-    }
-
-    fn problems(&self) -> impl Iterator<Item = Problem> {
-        let dev = self.dev.iter().map(ToString::to_string);
-        let store = self.store.iter().map(|error| format!("installed plugins are not started: {error}"));
-        dev.chain(store).map(|reason| Problem { plugin: None, reason })
-    }
+/// What could not be read.
+fn unread(found: &Found) -> Vec<Problem> {
+    let dev = found.dev.iter().map(ToString::to_string);
+    let store = found.store.iter().map(|error| format!("installed plugins are not started: {error}"));
+    dev.chain(store).map(|reason| Problem { plugin: None, reason }).collect()
 }
 
 /// Grants in the configuration that an installed plugin does not get.
@@ -166,23 +140,31 @@ impl PluginManager {
     /// Does not wait for them to be ready. Takes long when code has to be compiled.
     /// After [`Self::stop_loading`] it does nothing.
     pub fn sync(&self) {
-        while let Err(Outdated) = self.sync_once() {}
+        self.sync_and_tell(&|_| ());
+    }
+
+    /// [`Self::sync`] that tells what it found, before anything of it is compiled or started. Whoever is told must
+    /// ask nothing of the manager.
+    pub fn sync_and_tell(&self, tell: &dyn Fn(&Found)) {
+        while let Err(Outdated) = self.sync_once(tell) {}
         self.plugins().pending.clear();
     }
 
-    fn sync_once(&self) -> Result<(), Outdated> {
+    fn sync_once(&self, tell: &dyn Fn(&Found)) -> Result<(), Outdated> {
         let word = self.plugins().word;
-        let found = self.look();
-        let unread: Vec<Problem> = found.problems().collect();
+        let mut found = self.look();
+        let unread = unread(&found);
         let is_dev_unread = found.dev.is_some();
-        let mut scan = found.scan;
         // each is started as soon as it can be; what may have to be compiled comes last
-        scan.plugins.sort_by_key(|found| found.manifest.kind == PluginKind::Wasm);
-        {
+        found.scan.plugins.sort_by_key(|found| found.manifest.kind == PluginKind::Wasm);
+        let scan = {
             let mut plugins = self.plugins();
             if plugins.word != word {
                 return Err(Outdated);
             }
+            // under the lock, so that nobody is told of what an older word led to
+            tell(&found);
+            let mut scan = found.scan;
             let policies = &plugins.policies;
             scan.plugins.retain(|found| policies.get(&found.manifest.id).is_none_or(|policy| !policy.disabled));
             if is_dev_unread {
@@ -190,7 +172,7 @@ impl PluginManager {
                 scan.plugins.retain(|found| !plugins.runs_in_development(&found.manifest.id));
             }
             plugins.problems = unread;
-            plugins.problems.extend(scan.bad.into_iter().map(Problem::from));
+            plugins.problems.extend(scan.bad.drain(..).map(Problem::from));
             let misplaced = scan.plugins.iter().filter_map(|found| misplaced_grants(found, &plugins.policies));
             let misplaced: Vec<Problem> = misplaced.collect();
             plugins.problems.extend(misplaced);
@@ -200,8 +182,9 @@ impl PluginManager {
             let gone = plugins.installed.iter().filter(|(id, prepared)| !stays(id, prepared.spec.origin));
             let gone: Vec<PluginId> = gone.map(|(id, _)| id.clone()).collect();
             gone.iter().for_each(|id| self.remove(&mut plugins, id));
-        }
-        for found in &scan.plugins {
+            scan.plugins
+        };
+        for found in &scan {
             if self.prepare.compiler().is_stopped() {
                 return Ok(());
             }
@@ -259,7 +242,7 @@ impl PluginManager {
 
     fn load_once(&self, id: &PluginId) -> Result<Result<(), Outdated>, LoadError> {
         let word = self.plugins().word;
-        let Found { scan, dev, store } = self.look();
+        let Found { scan, dev, store, .. } = self.look();
         if let Some(error) = dev {
             return Err(PrepareError::from(error).into());
         }
@@ -305,7 +288,7 @@ impl PluginManager {
             let plugins = self.plugins();
             (plugins.directory.clone(), plugins.store.clone())
         };
-        Found::look(directory, store)
+        Found::look(directory.as_deref(), store.as_ref())
     }
 
     /// Says that the store has changed: a load under way begins anew, and what was removed,
@@ -319,7 +302,7 @@ impl PluginManager {
         let found = self.look();
         let mut plugins = self.plugins();
         let installed = plugins.installed.iter().filter(|(_, prepared)| prepared.spec.origin == Origin::Installed);
-        let stops = installed.filter(|(id, prepared)| !found.covers(id, &prepared.grants));
+        let stops = installed.filter(|(id, prepared)| !covers(&found, id, &prepared.grants));
         let stops: Vec<PluginId> = stops.map(|(id, _)| id.clone()).collect();
         stops.iter().for_each(|id| self.remove(&mut plugins, id));
         found.store.map_or(Ok(()), Err)
