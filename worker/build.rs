@@ -36,8 +36,12 @@ const PREFIX: usize = 4;
 
 type Code = Vec<sock_filter>;
 
+/// The programs that serve plugins.
+const SERVING: [&str; 3] = ["midimon-worker", "midimon-worker-wasm", "midimon-worker-wasm-net"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/sandbox/seccomp/policy");
+    lay_out_the_way()?;
     println!("cargo::rerun-if-changed=build.rs");
     let target = match std::env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
         "x86_64" => Arch::X86_64,
@@ -202,4 +206,17 @@ fn emit(code: &mut String, filter: Filter, program: &[sock_filter]) -> std::fmt:
         write!(code, "[{operation}, {jt}, {jf}, {k}], ")?;
     }
     writeln!(code, "] }};")
+}
+
+/// Has the linker lay together what each trigger runs through.
+fn lay_out_the_way() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=way.ld");
+    // mold knows no scripts
+    if !std::env::var("CARGO_ENCODED_RUSTFLAGS")?.contains("mold") {
+        let here = std::env::var("CARGO_MANIFEST_DIR")?;
+        for program in SERVING {
+            println!("cargo::rustc-link-arg-bin={program}=-Wl,-T,{here}/way.ld");
+        }
+    }
+    Ok(())
 }

@@ -4,12 +4,7 @@
 wasmtime::component::bindgen!({
     path: "../plugins/wit",
     world: "midimon-plugin",
-    imports: {
-        // they can wait for the other side
-        "midimon:plugin/net": async | trappable,
-        default: trappable,
-    },
-    exports: { default: async },
+    imports: { default: trappable },
     with: { "midimon:plugin/net.connection": super::net::Connection },
     trappable_error_type: { "midimon:plugin/types.refusal" => super::state::Refused },
 });

@@ -2,7 +2,6 @@
 
 use super::bindings::midimon::plugin::types::{Context, Failure, Metadata};
 use super::bindings::{MidimonPlugin, MidimonPluginIndices};
-use super::run::run;
 use super::state::{Phase, Plugin, State};
 use crate::names::NameTable;
 use crate::wasm::bounds::{Bounded, Bounds, budget, store};
@@ -12,7 +11,6 @@ use crate::wasm::meter::Meter;
 use midimon_shared::limits::WorkerLimits;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Runtime;
 use wasmtime::component::{Func, InstancePre};
 use wasmtime::{Engine, Error, Result, Store};
 
@@ -23,7 +21,6 @@ const MAX_HANDED: usize = 4 * 1024 * 1024;
 /// Everything instances of one component have in common.
 pub struct Factory {
     pub engine: Engine,
-    pub runtime: &'static Runtime,
     pub ticker: Ticker,
     pub limits: WorkerLimits,
     pub data_dir: Option<String>,
@@ -74,18 +71,16 @@ impl Factory {
     /// The inner error is that it is no plugin.
     fn start(&self, store: &mut Store<State>, deadline: Instant) -> Result<Result<Started>> {
         budget(store, self.limits.fuel, deadline)?;
-        run(self.runtime, deadline, async {
-            let instance = self.component.instantiate_async(&mut *store).await?;
-            let exports = match self.exports.load(&mut *store, &instance) {
-                Ok(exports) => exports,
-                Err(error) => return Ok(Err(wrong_function(&mut *store, &instance).unwrap_or(error))),
-            };
-            let plugin = exports.midimon_plugin_plugin();
-            let metadata = plugin.call_describe(&mut *store).await?;
-            store.data_mut().phase = Phase::Live;
-            let started = plugin.call_start(&mut *store, &self.plugin.settings).await?;
-            Ok(Ok((exports, metadata, started)))
-        })
+        let instance = self.component.instantiate(&mut *store)?;
+        let exports = match self.exports.load(&mut *store, &instance) {
+            Ok(exports) => exports,
+            Err(error) => return Ok(Err(wrong_function(&mut *store, &instance).unwrap_or(error))),
+        };
+        let plugin = exports.midimon_plugin_plugin();
+        let metadata = plugin.call_describe(&mut *store)?;
+        store.data_mut().phase = Phase::Live;
+        let started = plugin.call_start(&mut *store, &self.plugin.settings)?;
+        Ok(Ok((exports, metadata, started)))
     }
 }
 

@@ -5,12 +5,14 @@
 
 use super::bindings::midimon::plugin;
 use super::state::State;
+use super::waits;
 use wasmtime::Result;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::bindings::{cli, filesystem, random, sockets};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random, sockets, sync as blocking};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
@@ -36,12 +38,24 @@ pub fn linker(component: &Component, network: Option<LinkNetwork>) -> Result<Lin
     Ok(linker)
 }
 
+struct HasIoErrors;
+
+impl HasData for HasIoErrors {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
 /// WASI 0.2, as far as the component imports an interface whose name begins so. No worker can make a socket, but a
 /// component may ask.
 fn link_wasi(linker: &mut Linker<State>, imports: impl Fn(&str) -> bool) -> Result<()> {
-    // streams, clocks and random numbers
-    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+    waits::link(linker)?;
+    io::error::add_to_linker::<_, HasIoErrors>(linker, |state| state.ctx().table)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, State::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
     if imports("wasi:cli/") {
+        cli::stdin::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::stdout::add_to_linker::<_, WasiCli>(linker, State::cli)?;
+        cli::stderr::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::environment::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::exit::add_to_linker::<_, WasiCli>(linker, State::cli)?;
         cli::terminal_input::add_to_linker::<_, WasiCli>(linker, State::cli)?;
@@ -52,7 +66,7 @@ fn link_wasi(linker: &mut Linker<State>, imports: impl Fn(&str) -> bool) -> Resu
     }
     if imports("wasi:filesystem/") {
         filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
-        filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
+        blocking::filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, State::filesystem)?;
     }
     if imports("wasi:random/insecure") {
         random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
@@ -62,10 +76,10 @@ fn link_wasi(linker: &mut Linker<State>, imports: impl Fn(&str) -> bool) -> Resu
         sockets::instance_network::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
         sockets::network::add_to_linker::<_, WasiSockets>(linker, &Default::default(), State::sockets)?;
         sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
-        sockets::tcp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        blocking::sockets::tcp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
         sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
-        sockets::udp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
-        sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        blocking::sockets::udp::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
+        blocking::sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(linker, State::sockets)?;
     }
     Ok(())
 }
@@ -139,7 +153,7 @@ mod tests {
     fn each_interface_of_wasi_is_here_for_whoever_imports_it_and_no_other() {
         let engine = Engine::new(&config()).unwrap();
         let mut whole = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut whole).unwrap();
+        wasmtime_wasi::p2::add_to_linker_sync(&mut whole).unwrap();
         let mut found = BTreeSet::new();
         for name in names() {
             let mut ours = Linker::new(&engine);

@@ -47,8 +47,8 @@ pub fn open(
     let Load { limits, data_dir, settings, .. } = load;
     let settings = if settings.is_empty() { "{}".to_owned() } else { settings };
     let client = Arc::new(client);
-    let plugin = Arc::new(Plugin { settings, net: Net::new(client.clone()), client });
-    Ok(Opened { factory: Factory { engine, runtime, ticker, limits, data_dir, component, exports, plugin } })
+    let plugin = Arc::new(Plugin { settings, net: Net::new(client.clone()), client, runtime });
+    Ok(Opened { factory: Factory { engine, ticker, limits, data_dir, component, exports, plugin } })
 }
 
 impl Opened {

@@ -1,8 +1,7 @@
 //! WASM plugins that are components: the world `midimon-plugin` of `plugins/wit`, over WASI 0.2.
 //!
-//! A component exports `describe`, `start`, `handle` and `stop`. Each call of them is one future: guest code runs on a
-//! stack of its own and is stopped by the epoch, a wait within WASI is stopped by the clock, and a request to midimon
-//! waits no longer than the call may. What a call meets ends it with its name, and the next one gets a fresh instance.
+//! A component exports `describe`, `start`, `handle` and `stop`. Guest code is stopped by the epoch, a wait within WASI
+//! by the clock, and a request to midimon waits no longer than the call may. What a call meets ends it with its name, and the next one gets a fresh instance.
 
 mod bindings;
 mod factory;
@@ -11,8 +10,8 @@ mod link;
 mod load;
 mod net;
 mod plugin;
-mod run;
 mod state;
+mod waits;
 
 pub use link::LinkNetwork;
 pub use load::{Opened, open};

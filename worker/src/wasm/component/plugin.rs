@@ -2,7 +2,6 @@
 
 use super::bindings::midimon::plugin::types::{Context, Failure, Trigger};
 use super::factory::{Factory, Instance, NotMade};
-use super::run::run;
 use crate::log::{self, Level, bounded};
 use crate::names::NameTable;
 use crate::params::Params;
@@ -55,8 +54,7 @@ impl ComponentPlugin {
         }
         let called = budget(store, factory.limits.fuel, deadline).and_then(|()| {
             let plugin = exports.midimon_plugin_plugin();
-            let call = plugin.call_handle(&mut *store, &binding.action, &binding.params, context(stamp));
-            run(factory.runtime, deadline, call)
+            plugin.call_handle(&mut *store, &binding.action, &binding.params, context(stamp))
         });
         match called {
             Ok(said) => {
@@ -103,10 +101,8 @@ impl Runtime for ComponentPlugin {
 /// Ends an instance by its `stop`. The caller holds the ticker's guard.
 fn stop(factory: &Factory, instance: Instance, deadline: Instant) {
     let Instance { mut store, exports } = instance;
-    let stopped = budget(&mut store, factory.limits.fuel, deadline).and_then(|()| {
-        let plugin = exports.midimon_plugin_plugin();
-        run(factory.runtime, deadline, plugin.call_stop(&mut store))
-    });
+    let stopped = budget(&mut store, factory.limits.fuel, deadline)
+        .and_then(|()| exports.midimon_plugin_plugin().call_stop(&mut store));
     if let Err(error) = stopped {
         let halt = Halt::new(&error, store.data_mut().bounds());
         log::write(Level::Error, &format!("its stop was stopped: {halt}"));

@@ -10,6 +10,7 @@ use crate::wasm::wasi;
 use midimon_shared::host::{HostCall, HostRefusal, MAX_WAIT_MS, RefusalKind};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Runtime;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Error, Result};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -28,6 +29,8 @@ pub struct Plugin {
     pub client: Arc<HostClient>,
     /// What reaches others.
     pub net: Arc<Net>,
+    /// What waits.
+    pub runtime: &'static Runtime,
 }
 
 /// What a guest is doing.

@@ -48,36 +48,31 @@ fn used<'a>(state: &'a mut State, connection: &Resource<Connection>) -> Result<(
 }
 
 impl net::HostConnection for State {
-    async fn connect(&mut self, target: String, timeout_ms: u32) -> Result<Resource<Connection>, Refused> {
+    fn connect(&mut self, target: String, timeout_ms: u32) -> Result<Resource<Connection>, Refused> {
         let (net, deadline) = begin(self)?;
         keep(self, Connection::connect(&net, &target, timeout_ms, deadline)?)
     }
 
-    async fn connect_tls(&mut self, target: String, timeout_ms: u32) -> Result<Resource<Connection>, Refused> {
+    fn connect_tls(&mut self, target: String, timeout_ms: u32) -> Result<Resource<Connection>, Refused> {
         let (net, deadline) = begin(self)?;
         keep(self, Connection::connect_tls(&net, &target, timeout_ms, deadline)?)
     }
 
-    async fn read(&mut self, connection: Resource<Connection>, max: u32, timeout_ms: u32) -> Result<Vec<u8>, Refused> {
+    fn read(&mut self, connection: Resource<Connection>, max: u32, timeout_ms: u32) -> Result<Vec<u8>, Refused> {
         let (connection, deadline) = used(self, &connection)?;
         Ok(connection.read(max, timeout_ms, deadline)?)
     }
 
-    async fn write(
-        &mut self,
-        connection: Resource<Connection>,
-        bytes: Vec<u8>,
-        timeout_ms: u32,
-    ) -> Result<(), Refused> {
+    fn write(&mut self, connection: Resource<Connection>, bytes: Vec<u8>, timeout_ms: u32) -> Result<(), Refused> {
         let (connection, deadline) = used(self, &connection)?;
         Ok(connection.write(&bytes, timeout_ms, deadline)?)
     }
 
-    async fn finish(&mut self, connection: Resource<Connection>) -> Result<(), Refused> {
+    fn finish(&mut self, connection: Resource<Connection>) -> Result<(), Refused> {
         Ok(used(self, &connection)?.0.finish()?)
     }
 
-    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+    fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         table(self).delete(connection)?;
         Ok(())
     }

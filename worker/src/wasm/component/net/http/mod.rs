@@ -52,7 +52,7 @@ impl HttpHooks {
 /// # Errors
 /// Only when a function is defined twice.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(linker)?;
     named::link(linker)?;
     options::link(linker)
 }
