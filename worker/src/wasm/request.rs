@@ -3,8 +3,7 @@
 use crate::params::Params;
 use midimon_shared::context::TriggerStamp;
 use serde::Serialize;
-use serde_json::{Value, to_value};
-use std::io::Write;
+use serde_json::{Value, to_value, to_writer};
 
 /// The request around its context:
 /// `{"action":…,"context":{…},"parameters":[…],"params":{…}}`.
@@ -42,10 +41,7 @@ fn json(value: impl Serialize) -> Value {
 }
 
 fn number_or_null(number: Option<impl Into<u64>>, request: &mut Vec<u8>) {
-    let _ = match number {
-        Some(number) => write!(request, "{}", number.into()),
-        None => request.write_all(b"null"),
-    }; // cannot fail: a Vec takes every write
+    let _ = to_writer(request, &number.map(Into::into)); // cannot fail: a Vec takes every write
 }
 
 #[cfg(test)]
