@@ -8,6 +8,6 @@ fn main() {
     // mold knows no scripts
     if !var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().contains("mold") {
         let here = var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        println!("cargo::rustc-link-arg-bin=midimon-bench=-Wl,-T,{here}/../supervisor/way.ld");
+        println!("cargo::rustc-link-arg-bin=midimon-bench=-T{here}/../supervisor/way.ld");
     }
 }

@@ -8,6 +8,6 @@ fn main() {
     println!("cargo::rerun-if-changed=way.ld");
     // mold knows no scripts
     if !var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().contains("mold") {
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/way.ld", var("CARGO_MANIFEST_DIR").unwrap_or_default());
+        println!("cargo::rustc-link-arg-bins=-T{}/way.ld", var("CARGO_MANIFEST_DIR").unwrap_or_default());
     }
 }

@@ -215,7 +215,7 @@ fn lay_out_the_way() -> Result<(), Box<dyn Error>> {
     if !std::env::var("CARGO_ENCODED_RUSTFLAGS")?.contains("mold") {
         let here = std::env::var("CARGO_MANIFEST_DIR")?;
         for program in SERVING {
-            println!("cargo::rustc-link-arg-bin={program}=-Wl,-T,{here}/way.ld");
+            println!("cargo::rustc-link-arg-bin={program}=-T{here}/way.ld");
         }
     }
     Ok(())

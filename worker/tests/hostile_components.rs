@@ -261,7 +261,7 @@ fn tables_and_instances_are_counted() {
 }
 
 #[test]
-fn recursion_without_end_uses_up_its_own_stack_only() {
+fn recursion_ends_at_the_limit_of_the_stack() {
     let recursion = |deep: &str| Component {
         core: "(func $deeper (param i32) (result i32) (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
             (else (i32.add (call $deeper (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))))"

@@ -155,7 +155,7 @@ fn growing_over_the_limit_is_refused_and_a_trap_after_it_is_named_so() {
 }
 
 #[test]
-fn recursion_without_end_uses_up_its_own_stack_only() {
+fn recursion_ends_at_the_limit_of_the_stack() {
     let guest = Guest {
         functions: "(func $deeper (param i32) (result i32) (i32.add (call $deeper (local.get 0)) (i32.const 1)))",
         execute: "(call $deeper (i32.const 0))",

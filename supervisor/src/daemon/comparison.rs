@@ -1,5 +1,6 @@
 //! The mappings in force, compared with the plugins that were found last. Whichever of the two is new has
-//! it done again; no manifest is read for it, and neither side waits for the other.
+//! it done again; no manifest is read for it, and neither side waits for the other. When anything of what does
+//! not fit changes with the plugins, the log is told all that is left of it.
 
 use super::Catalogue;
 use crate::mapping::config::{Diagnostics, PluginCalls};
@@ -23,8 +24,10 @@ pub struct Comparison {
 #[derive(Debug, Default)]
 struct State {
     plugins: Option<Catalogue>,
+    /// Plugins are about to be looked through: what was found before says nothing any more.
+    awaited: bool,
     mappings: Option<Mappings>,
-    /// Of configurations that were given.
+    /// Of configurations that were given: texts, not readings of one.
     given: u64,
 }
 
@@ -60,13 +63,19 @@ impl Comparison {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Plugins are about to be looked through: whatever is to be compared waits for what is found.
+    pub fn await_plugins(&self) {
+        self.state().awaited = true;
+    }
+
     /// Takes the calls of a configuration that is in force from now on; `read` is what was said about its
-    /// file. When plugins are about to be looked through, it waits for what is found. Returns its number.
-    pub fn set_mappings(&self, calls: PluginCalls, read: &Diagnostics, tell: Tell, is_look_due: bool) -> u64 {
+    /// file. Returns its number, the one it had already where its text is the same.
+    pub fn set_mappings(&self, calls: PluginCalls, read: &Diagnostics, tell: Tell) -> u64 {
         let mut state = self.state();
-        state.given += 1;
+        let is_same = state.mappings.as_ref().is_some_and(|before| before.file.source() == read.source());
+        state.given += u64::from(!is_same);
         let mut mappings = Mappings { number: state.given, calls, tell, found: None, file: read.nothing_said() };
-        if let (Some(plugins), false) = (&state.plugins, is_look_due) {
+        if let (Some(plugins), false) = (&state.plugins, state.awaited) {
             mappings.compare(plugins);
         }
         state.mappings = Some(mappings);
@@ -76,6 +85,7 @@ impl Comparison {
     /// Takes what was found.
     pub fn set_plugins(&self, plugins: Catalogue) {
         let mut state = self.state();
+        state.awaited = false;
         if let Some(mappings) = &mut state.mappings {
             mappings.compare(&plugins);
         }
@@ -109,9 +119,9 @@ mod tests {
         format!("[[global_mappings]]\ntrigger = {{ type = \"Note\", note = 1 }}\n{action}")
     }
 
-    fn give(comparison: &Comparison, action: &str, is_look_due: bool) -> u64 {
+    fn give(comparison: &Comparison, action: &str) -> u64 {
         let loaded = load_text("config.toml", &call(action), &|_| true).unwrap();
-        comparison.set_mappings(loaded.calls, &loaded.warnings, Tell::Asker, is_look_due)
+        comparison.set_mappings(loaded.calls, &loaded.warnings, Tell::Asker)
     }
 
     fn lamp(dir: &Path, action: &str) -> Catalogue {
@@ -132,13 +142,13 @@ mod tests {
     fn whichever_comes_last_has_the_two_compared() {
         let (dir, comparison) = (tempfile::tempdir().unwrap(), Comparison::default());
         let wrong = |action: &str| Some(vec![format!("plugin `lamp` has no action `{action}`")]);
-        let dim = give(&comparison, "dim", false);
+        let dim = give(&comparison, "dim");
         assert_eq!(said(&comparison, dim), None, "nobody knows the plugins");
         comparison.set_plugins(lamp(dir.path(), "off"));
         assert_eq!(said(&comparison, dim), wrong("dim"));
         comparison.set_plugins(lamp(dir.path(), "dim"));
         assert_eq!(said(&comparison, dim), Some(vec![]));
-        let off = give(&comparison, "off", false);
+        let off = give(&comparison, "off");
         assert_eq!((said(&comparison, off), said(&comparison, dim)), (wrong("off"), None), "one is in force");
     }
 
@@ -146,13 +156,17 @@ mod tests {
     fn calls_wait_for_plugins_that_are_about_to_be_looked_through_but_whoever_asks_does_not() {
         let (dir, comparison) = (tempfile::tempdir().unwrap(), Comparison::default());
         comparison.set_plugins(lamp(dir.path(), "off"));
-        let dim = give(&comparison, "dim", true);
+        comparison.await_plugins();
+        let dim = give(&comparison, "dim");
         let is_compared = || comparison.state().mappings.as_ref().unwrap().found.is_some();
         assert!(!is_compared());
+        assert_eq!(give(&comparison, "dim"), dim, "read once more, it is the same");
+        assert!(!is_compared(), "nor does who reads it next meet what was found before");
         comparison.set_plugins(lamp(dir.path(), "dim"));
         assert!(is_compared());
         assert_eq!(said(&comparison, dim), Some(vec![]));
-        let off = give(&comparison, "off", true);
+        comparison.await_plugins();
+        let off = give(&comparison, "off");
         assert_eq!(said(&comparison, off).unwrap().len(), 1, "from what was found before");
     }
 }

@@ -180,6 +180,7 @@ impl Running {
             tracing::error!("installed plugins are stopped: {error}");
         }
         if self.may_start() {
+            self.comparison.await_plugins();
             self.plugins.ask();
         }
         read

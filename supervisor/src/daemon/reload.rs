@@ -124,8 +124,10 @@ impl Running {
         {
             self.manager.set_policies(directory.filter(|_| !self.safe_mode), policies(&settings));
         }
-        // between the two: it meets nothing that was found by the word of before
-        let compared = (!self.safe_mode).then(|| self.comparison.set_mappings(calls, &warnings, tell, is_look_due));
+        if is_look_due {
+            self.comparison.await_plugins();
+        }
+        let compared = (!self.safe_mode).then(|| self.comparison.set_mappings(calls, &warnings, tell));
         if is_look_due {
             self.plugins.ask();
         }

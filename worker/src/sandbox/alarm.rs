@@ -24,7 +24,7 @@ pub unsafe fn install(beat: fn()) -> io::Result<()> {
     // SAFETY: all zeroes is a valid sigaction (the default action, no signal blocked).
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = on_alarm as *const () as usize;
-    // a guest's own stack may be nearly used up
+    // a plugin may have used up its stack
     action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: `action` is a sigaction, and its handler has the type of one without SA_SIGINFO.
     if unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) } != 0 {

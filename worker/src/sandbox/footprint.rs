@@ -46,8 +46,8 @@ pub fn shrink(plugin: Code) -> usize {
 pub fn shrink_stack() {
     /// More than this frame and the call below it use, the processor's red zone included.
     const NEAR: usize = 4 * 1024;
-    /// As deep as a start gets.
-    const DEEP: usize = 256 * 1024;
+    /// As deep as a start gets: a component's can take 512 KiB.
+    const DEEP: usize = 768 * 1024;
     let frame = 0_u8;
     // SAFETY: takes a number.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() as usize;

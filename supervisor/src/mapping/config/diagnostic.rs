@@ -140,7 +140,8 @@ impl Diagnostics {
         &self.file
     }
 
-    pub(super) fn source(&self) -> &str {
+    /// The text it is about.
+    pub(crate) fn source(&self) -> &str {
         &self.source
     }
 

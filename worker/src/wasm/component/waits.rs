@@ -1,7 +1,7 @@
 //! `wasi:io`: the functions of WASI that can wait, made to end at the call's deadline.
 //!
 //! wasmtime-wasi's own for synchronous guests wait in a runtime that nothing drives here, and for as long as it takes.
-//! Files are read and written where they are asked for, so that no other function waits for anything.
+//! No other function waits in one: those of files block, those of sockets refuse.
 
 use super::state::State;
 use crate::wasm::bounds::Bounded;
