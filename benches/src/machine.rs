@@ -5,7 +5,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::fs;
 
-/// Keeps processes and this thread on one processor; undone when dropped.
+/// Keeps processes and this thread where they are put; undone when dropped.
 pub struct Pinned {
     before: Vec<(Pid, CpuSet)>,
 }
@@ -14,19 +14,43 @@ impl Pinned {
     /// Pins this thread and the main threads of these processes to the last
     /// processor this thread may use.
     pub fn new(pids: impl IntoIterator<Item = i32>) -> Result<Self> {
-        let this_thread = Pid::from_raw(0);
-        let allowed = sched_getaffinity(this_thread)?;
-        let last = (0..CpuSet::count()).rev().find(|&cpu| allowed.is_set(cpu).unwrap_or(false)).unwrap_or(0);
-        let mut one = CpuSet::new();
-        one.set(last)?;
+        let (_, last) = outermost()?;
         let mut pinned = Self { before: Vec::new() };
-        for pid in pids.into_iter().map(Pid::from_raw).chain([this_thread]) {
-            let before = sched_getaffinity(pid)?;
-            sched_setaffinity(pid, &one)?;
-            pinned.before.push((pid, before));
-        }
+        pids.into_iter().map(Pid::from_raw).chain([THIS_THREAD]).try_for_each(|pid| pinned.put(pid, last))?;
         Ok(pinned)
     }
+
+    /// Pins this thread to the first and the main threads of these processes to the last
+    /// processor this thread may use; `None` where that is the same one.
+    pub fn apart(pids: impl IntoIterator<Item = i32>) -> Result<Option<Self>> {
+        let (first, last) = outermost()?;
+        if first == last {
+            return Ok(None);
+        }
+        let mut pinned = Self { before: Vec::new() };
+        pids.into_iter().map(Pid::from_raw).try_for_each(|pid| pinned.put(pid, last))?;
+        pinned.put(THIS_THREAD, first)?;
+        Ok(Some(pinned))
+    }
+
+    fn put(&mut self, pid: Pid, processor: usize) -> Result<()> {
+        let mut one = CpuSet::new();
+        one.set(processor)?;
+        let before = sched_getaffinity(pid)?;
+        sched_setaffinity(pid, &one)?;
+        self.before.push((pid, before));
+        Ok(())
+    }
+}
+
+const THIS_THREAD: Pid = Pid::from_raw(0);
+
+/// The first and the last processor this thread may use.
+fn outermost() -> Result<(usize, usize)> {
+    let allowed = sched_getaffinity(THIS_THREAD)?;
+    let mut all = (0..CpuSet::count()).filter(|&processor| allowed.is_set(processor).unwrap_or(false));
+    let first = all.next().unwrap_or(0);
+    Ok((first, all.next_back().unwrap_or(first)))
 }
 
 impl Drop for Pinned {

@@ -5,9 +5,14 @@
 //! slept for a time would set a timer after each event, and where the scheduler
 //! wakes the worker on the same processor, that would be measured too: in a
 //! virtual machine it takes longer than the whole way.
+//!
+//! Where the worker wakes is the scheduler's choice, and makes the pipe alone take
+//! 2 or 40 µs. So there are two sets of rows: left to run free, and with a processor
+//! for each end.
 
 use super::{KINDS, Kind, config};
 use crate::floor::Floor;
+use crate::machine::Pinned;
 use crate::report::{Bar, Reach};
 use crate::rig::{Plan, Reader, Rig};
 use crate::stats::{median, quantile};
@@ -34,6 +39,19 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
     let plan = Plan { plugins: &plugins, config: &text, policies: Default::default() };
     let mut rig = Rig::new(Reader::OwnThread, &plan)?;
     let mut floor = Floor::start()?;
+    let mut bars = placed("", effort, &mut rig, &mut floor)?;
+    let mut pids = vec![floor.pid()];
+    for plugin in plugins {
+        pids.push(rig.pid(plugin)?);
+    }
+    if let Some(_apart) = Pinned::apart(pids)? {
+        bars.extend(placed(" on two processors,", effort, &mut rig, &mut floor)?);
+    }
+    Ok(bars)
+}
+
+/// The rows of one placement.
+fn placed(placement: &str, effort: Effort, rig: &mut Rig, floor: &mut Floor) -> Result<Vec<Bar>> {
     let beat = beat()?;
     let mut floors = Vec::new();
     let mut ours: Vec<Vec<Run>> = KINDS.iter().map(|_| Vec::new()).collect();
@@ -46,7 +64,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
                 raw.push(floor.one_way()?);
             }
             for (kind, samples) in KINDS.iter().zip(&mut samples) {
-                block(&mut rig, &beat, kind, samples)?;
+                block(rig, &beat, kind, samples)?;
             }
         }
         floors.push(run(raw));
@@ -55,17 +73,18 @@ pub fn measure(effort: Effort) -> Result<Vec<Bar>> {
         }
     }
     let reach = [1.3, 1.5, 2.2];
-    Ok(KINDS.iter().zip(ours).zip(reach).map(|((kind, runs), reach)| bar(kind, &runs, &floors, reach)).collect())
+    let rows = KINDS.iter().zip(ours).zip(reach);
+    Ok(rows.map(|((kind, runs), reach)| bar(placement, kind, &runs, &floors, reach)).collect())
 }
 
 fn run(mut samples: Vec<u64>) -> Run {
     Run { p50: quantile(&mut samples, 0.5), p99: quantile(&mut samples, 0.99) }
 }
 
-fn bar(kind: &Kind, runs: &[Run], floors: &[Run], reach: f64) -> Bar {
+fn bar(placement: &str, kind: &Kind, runs: &[Run], floors: &[Run], reach: f64) -> Bar {
     let ratio = median(runs.iter().zip(floors).map(|(run, floor)| run.p50 / floor.p50));
     let micros = |of: fn(&Run) -> f64, runs: &[Run]| median(runs.iter().map(of)) / 1000.0;
-    let name = format!("MIDI bytes in to handler entered, 1 ms gaps, p50, {}", kind.name);
+    let name = format!("MIDI bytes in to handler entered, 1 ms gaps,{placement} p50, {}", kind.name);
     Bar::new(name, ratio, "x pipe", Reach::AtMost(reach)).note(format!(
         "{:.1} µs, pipe {:.1}; p99 {:.0}, pipe {:.0}",
         micros(|run| run.p50, runs),
