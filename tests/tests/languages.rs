@@ -137,7 +137,7 @@ fn a_new_component_in_c_greets_and_remembers() {
 }
 
 /// What docs/languages.md shows, built as it stands, types what it says and answers.
-fn types(directory: &str, typed: &str) {
+fn types_hello(directory: &str) {
     let server = Xvfb::start().expect("an X server");
     let environment = [("DISPLAY", server.display()), ("MIDIMON_KEYS", "x11")];
     let bed = Bed::new();
@@ -151,20 +151,20 @@ fn types(directory: &str, typed: &str) {
     assert_eq!(playing.says(1, HARD), format!("velocity {HARD}"));
     playing.daemon.send(&midi::tap(2));
     let found = window.until_return(DEADLINE).unwrap_or_else(|error| panic!("{error}\n{}", playing.daemon.log_text()));
-    assert_eq!(found, typed);
+    assert_eq!(found, "hello Ada");
     playing.daemon.stop();
 }
 
 #[test]
 #[ignore = "make test-langs builds what it plays"]
 fn the_guides_javascript_types_hello_and_answers() {
-    types("guide-js", "hello Ada");
+    types_hello("guide-js");
 }
 
 #[test]
 #[ignore = "make test-langs builds what it plays"]
 fn the_guides_python_types_hello_and_answers() {
-    types("guide-python", "hello");
+    types_hello("guide-python");
 }
 
 #[test]

@@ -19,8 +19,9 @@ pub trait Runtime {
     /// What it prepares once for an action with its parameters.
     type Binding;
 
-    /// Prepares an action, so that a call has as little to do as possible.
-    fn bind(&mut self, action: String, params: Params, timeout: Duration) -> Self::Binding;
+    /// Prepares an action, so that a call has as little to do as possible. An id that comes again
+    /// is another action from then on.
+    fn bind(&mut self, id: BindingId, action: String, params: Params, timeout: Duration) -> Self::Binding;
 
     /// Performs one call. Answers and messages it returns have at most
     /// [`MAX_ANSWER`](midimon_shared::limits::MAX_ANSWER) bytes.
@@ -140,7 +141,7 @@ impl<B> Bindings<B> {
         }
         let timeout_ms = if timeout_ms == 0 { self.default_timeout_ms } else { timeout_ms };
         let timeout = Duration::from_millis(timeout_ms.into());
-        let prepared = Params::parse(params).map(|params| runtime.bind(action, params, timeout));
+        let prepared = Params::parse(params).map(|params| runtime.bind(id, action, params, timeout));
         let index = id.0 as usize;
         if self.bound.len() <= index {
             self.bound.resize_with(index + 1, || None);
@@ -159,7 +160,7 @@ mod tests {
     impl Runtime for Recorder {
         type Binding = (String, String, Duration);
 
-        fn bind(&mut self, action: String, params: Params, timeout: Duration) -> Self::Binding {
+        fn bind(&mut self, _: BindingId, action: String, params: Params, timeout: Duration) -> Self::Binding {
             (action, params.json, timeout)
         }
 

@@ -17,8 +17,10 @@ fn a_component_is_described_started_called_and_stopped() {
         start: "(call $write (i32.const 2) (local.get $at) (local.get $length))",
         stop: "(call $write (i32.const 1) (i32.const 64) (i32.const 5))",
         // the action's name is the answer
-        handle: "(i32.store8 (i32.const 36) (i32.const 1)) (i32.store (i32.const 40) (local.get $action))
-            (i32.store (i32.const 44) (local.get $action_length))",
+        core: logging().core + "(global $name (mut i32) (i32.const 0)) (global $length (mut i32) (i32.const 0))",
+        bind: "(global.set $name (local.get $action)) (global.set $length (local.get $action_length))",
+        handle: "(i32.store8 (i32.const 36) (i32.const 1)) (i32.store (i32.const 40) (global.get $name))
+            (i32.store (i32.const 44) (global.get $length))",
         ..logging()
     };
     let mut worker = Worker::spawn(WASM);
@@ -30,6 +32,54 @@ fn a_component_is_described_started_called_and_stopped() {
     }
     worker.send(&Command::Shutdown);
     assert_eq!(worker.end(), (Some(WorkerExit::Done), "[info] {\"a\":1}\n[warn] guest\n".into()));
+}
+
+#[test]
+fn an_instance_is_told_a_binding_once_before_its_first_call_and_again_when_it_has_changed() {
+    let guest = Component {
+        core: "(global $told (mut i32) (i32.const 0))".into(),
+        bind: "(global.set $told (i32.add (global.get $told) (i32.const 1))) (i32.store8 (i32.const 32) (i32.const 0))",
+        // fails with how often it was told and the binding, as two digits
+        handle: "(if (i32.eq (local.get $binding) (i32.const 9)) (then unreachable))
+            (i32.store8 (i32.const 32) (i32.const 1)) (i32.store (i32.const 36) (i32.add (local.get $binding)
+            (i32.mul (global.get $told) (i32.const 10))))",
+        ..Component::default()
+    };
+    let told = |worker: &mut Worker, binding| match worker.call_of(binding, stamp()) {
+        Outcome::Failed { code, .. } => code,
+        other => panic!("{other:?}"),
+    };
+    let mut worker = guest.ready(limits(), 1000);
+    worker.bind(2, "act", "{}", 1000);
+    assert_eq!([0, 0, 2, 0, 2].map(|binding| told(&mut worker, binding)), [10, 10, 22, 20, 22]);
+    worker.bind(2, "another", "{}", 1000);
+    assert_eq!([0, 2, 2].map(|binding| told(&mut worker, binding)), [20, 32, 32]);
+    // a fresh instance is told what it is called with, and nothing else
+    worker.bind(9, "trap", "{}", 1000);
+    assert!(matches!(worker.call_of(9, stamp()), Outcome::Trapped { .. }));
+    assert_eq!([2, 2, 0].map(|binding| told(&mut worker, binding)), [12, 12, 20]);
+    let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, ..limits() }, 1000);
+    assert_eq!([0, 0, 0].map(|binding| told(&mut worker, binding)), [10, 10, 10]);
+}
+
+#[test]
+fn a_binding_that_is_refused_fails_its_call_and_is_asked_for_again_by_the_next() {
+    let guest = Component {
+        core: "(global $told (mut i32) (i32.const 0))".into(),
+        // refuses twice with the number of the time, and the action as its reason
+        bind: "(global.set $told (i32.add (global.get $told) (i32.const 1)))
+            (i32.store8 (i32.const 32) (i32.lt_u (global.get $told) (i32.const 3)))
+            (i32.store (i32.const 36) (global.get $told)) (i32.store (i32.const 40) (local.get $action))
+            (i32.store (i32.const 44) (local.get $action_length))",
+        // does well, which is how `bind` has left it
+        handle: "(if (i32.lt_u (global.get $told) (i32.const 3)) (then unreachable)) (i32.store8 (i32.const 36) (i32.const 0))",
+        ..Component::default()
+    };
+    let mut worker = guest.ready(limits(), 1000);
+    for code in [1, 2] {
+        assert_eq!(worker.call(stamp()), Outcome::Failed { code, message: "act".into() });
+    }
+    assert_eq!([worker.call(stamp()), worker.call(stamp())], [Outcome::Ok, Outcome::Ok]);
 }
 
 /// Answers with the context, in 32 bytes: no text has room for a message's status, which is not answered.
@@ -150,6 +200,9 @@ fn components_that_are_no_plugin_are_named_by_cause() {
             && error.contains("expected `string` found `list`"),
         "{error}"
     );
+    let other = Component::default().text().replace("(param \"binding\" u32)", "(param \"binding\" s32)");
+    let error = component_error(&other);
+    assert!(error.contains("its `bind`: ") && error.contains("expected `u32` found `s32`"), "{error}");
 }
 
 #[test]

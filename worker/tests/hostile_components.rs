@@ -56,11 +56,13 @@ fn works(guest: &Component, limits: WorkerLimits) {
 
 #[test]
 fn an_endless_loop_ends_at_its_deadline_or_its_fuel() {
-    // what realloc does when it makes room for a call, and not for the settings before
+    // what realloc does when it makes room for a binding, and not for the settings before
     let second = "(if (i32.gt_u (global.get $next) (i32.const 8200)) (then (loop $again (br $again))))";
-    for guest in
-        [Component { handle: LOOP, ..Component::default() }, Component { realloc: second, ..Component::default() }]
-    {
+    for guest in [
+        Component { handle: LOOP, ..Component::default() },
+        Component { bind: LOOP, ..Component::default() },
+        Component { realloc: second, ..Component::default() },
+    ] {
         let (cause, message, took) = trapped(&guest, no_fuel_limit(), 30);
         assert_eq!((cause, message.as_str()), (TrapCause::Deadline, "its deadline passed"));
         assert!(took < Duration::from_millis(30) + SOON, "{took:?}");

@@ -5,11 +5,19 @@ wit_bindgen::generate!({ path: "../../plugins/wit", world: "midimon-plugin" });
 use exports::midimon::plugin::plugin::Guest;
 use midimon::plugin::types::{Context, Failure, Metadata};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use wasip2::clocks::monotonic_clock;
 
 thread_local! {
     static ENTERED: RefCell<VecDeque<i32>> = const { RefCell::new(VecDeque::new()) };
+    /// By number.
+    static BOUND: RefCell<BTreeMap<u32, Action>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    Mark,
+    Pop,
 }
 
 struct Probe;
@@ -27,15 +35,25 @@ impl Guest for Probe {
         Ok(())
     }
 
-    fn handle(action: String, _params: String, _context: Context) -> Result<Option<String>, Failure> {
+    fn bind(binding: u32, action: String, _params: String) -> Result<(), Failure> {
+        let action = match action.as_str() {
+            "mark" => Action::Mark,
+            "pop" => Action::Pop,
+            _ => return Err(Failure { code: 1, message: format!("there is no action {action}") }),
+        };
+        BOUND.with_borrow_mut(|bound| bound.insert(binding, action));
+        Ok(())
+    }
+
+    fn handle(binding: u32, _context: Context) -> Result<Option<String>, Failure> {
         let now = monotonic_clock::now();
-        ENTERED.with_borrow_mut(|entered| match action.as_str() {
-            "mark" => {
+        let action = BOUND.with_borrow(|bound| bound[&binding]);
+        ENTERED.with_borrow_mut(|entered| match action {
+            Action::Mark => {
                 entered.push_back((now & 0x7FFF_FFFF) as i32);
                 Ok(None)
             }
-            "pop" => Err(Failure { code: entered.pop_front().unwrap_or(-1), message: String::new() }),
-            _ => Err(Failure { code: 1, message: format!("there is no action {action}") }),
+            Action::Pop => Err(Failure { code: entered.pop_front().unwrap_or(-1), message: String::new() }),
         })
     }
 

@@ -11,7 +11,7 @@ use midimon::workers::spawner::Spawner;
 use midimon::workers::status::PluginKind;
 use midimon_shared::Limits;
 use midimon_shared::context::TriggerStamp;
-use midimon_shared::protocol::{CodeKind, Load, Outcome};
+use midimon_shared::protocol::{BindingId, CodeKind, Load, Outcome};
 use midimon_tests::binaries::Binaries;
 use midimon_worker::names::NameTable;
 use midimon_worker::params::Params;
@@ -48,7 +48,8 @@ fn to_io(error: Box<dyn std::error::Error>) -> std::io::Error {
 /// Microseconds a call.
 fn calls(load: Load, code: File, effort: Effort) -> Result<f64> {
     let (mut plugin, _) = wasm::open_module(wasm::Host::new()?, load, code)?.start()?;
-    let binding = plugin.bind("quiet".to_owned(), Params::parse(String::new())?, Duration::from_secs(5));
+    let action = "quiet".to_owned();
+    let binding = plugin.bind(BindingId(0), action, Params::parse(String::new())?, Duration::from_secs(5));
     let (stamp, names) = (TriggerStamp { velocity: Some(100), ..TriggerStamp::default() }, NameTable::default());
     let mut micros = Vec::new();
     for _ in 0..effort.runs() {

@@ -72,6 +72,9 @@ const actions = {
   },
 };
 
+/** Actions with their parameters, by number. */
+const bound = new Map();
+
 /** Runs `act`; what it throws becomes `{ code, message }`. */
 function guarded(act) {
   try {
@@ -99,10 +102,18 @@ export const plugin = {
     });
   },
 
-  handle(action, params, context) {
-    return guarded(() => {
+  // gives an action with its parameters, as JSON, a number, before the first call of it
+  bind(binding, action, params) {
+    guarded(() => {
       if (!Object.hasOwn(actions, action)) fail(`there is no action '${action}'`, 2);
-      return actions[action](JSON.parse(params), context);
+      bound.set(binding, { act: actions[action], params: JSON.parse(params) });
+    });
+  },
+
+  handle(binding, context) {
+    return guarded(() => {
+      const { act, params } = bound.get(binding);
+      return act(params, context);
     });
   },
 

@@ -50,7 +50,7 @@ class Settings:
 
 
 def failure(message: str, code: int = 1) -> Err:
-    """What `start` and `handle` raise: anything else ends the instance."""
+    """What `start`, `bind` and `handle` raise: anything else ends the instance."""
     return Err(Failure(code, message))
 
 
@@ -64,18 +64,6 @@ class Pomodoro:
         self.ends = 0.0
         self.left: float | None = None
         self.done = 0
-
-    def act(self, action: str) -> str:
-        acts = {
-            "toggle": self.toggle,
-            "skip": self.next_phase,
-            "stop": self.end,
-            "status": self.status,
-            "phase_over": self.over,
-        }
-        if action not in acts:
-            raise failure(f"there is no action '{action}'", 2)
-        return acts[action]()
 
     def toggle(self) -> str:
         if self.phase == "idle":
@@ -136,6 +124,15 @@ class Pomodoro:
 
 # each function of `Plugin` is called on an object of its own: what lasts stands here
 pomodoro = Pomodoro()
+ACTIONS = {
+    "toggle": pomodoro.toggle,
+    "skip": pomodoro.next_phase,
+    "stop": pomodoro.end,
+    "status": pomodoro.status,
+    "phase_over": pomodoro.over,
+}
+# what each number was bound to; none of the actions has parameters
+bound = {}
 
 
 class Plugin(exports.Plugin):
@@ -147,9 +144,14 @@ class Plugin(exports.Plugin):
     def start(self, settings: str) -> None:
         pomodoro.settings = Settings.parse(settings)
 
-    def handle(self, action: str, params: str, context: Context) -> str | None:
+    def bind(self, binding: int, action: str, params: str) -> None:
+        if action not in ACTIONS:
+            raise failure(f"there is no action '{action}'", 2)
+        bound[binding] = ACTIONS[action]
+
+    def handle(self, binding: int, context: Context) -> str | None:
         try:
-            return pomodoro.act(action)
+            return bound[binding]()
         except Err as error:
             if isinstance(error.value, Failure):
                 raise

@@ -13,7 +13,7 @@ from wit_world.imports.types import Context, Failure, Metadata
 
 
 def failure(message: str, code: int = 1) -> Err:
-    """What `start` and `handle` raise: anything else ends the instance."""
+    """What `start`, `bind` and `handle` raise: anything else ends the instance."""
     return Err(Failure(code, message))
 
 
@@ -37,6 +37,8 @@ class Greeter:
 # each function of `Plugin` is called on an object of its own: what lasts stands here
 greeter = Greeter()
 ACTIONS = {"greet": greeter.greet}
+# actions with their parameters, by number
+bound = {}
 
 
 class Plugin(exports.Plugin):
@@ -48,11 +50,16 @@ class Plugin(exports.Plugin):
     def start(self, settings: str) -> None:
         """With the user's settings, as JSON."""
 
-    def handle(self, action: str, params: str, context: Context) -> str | None:
+    def bind(self, binding: int, action: str, params: str) -> None:
+        """Gives an action with its parameters, as JSON, a number, before the first call of it."""
+        if action not in ACTIONS:
+            raise failure(f"there is no action '{action}'", 2)
+        bound[binding] = (ACTIONS[action], json.loads(params))
+
+    def handle(self, binding: int, context: Context) -> str | None:
+        act, params = bound[binding]
         try:
-            if action not in ACTIONS:
-                raise failure(f"there is no action '{action}'", 2)
-            return ACTIONS[action](json.loads(params), context)
+            return act(params, context)
         except Err as error:
             if isinstance(error.value, Failure):
                 raise

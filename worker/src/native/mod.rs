@@ -17,7 +17,7 @@ use library::Library;
 use midimon_shared::abi::{Call, Context, MAX_DESCRIPTION, MAX_NAME, MAX_VERSION, Metadata, Parameter, Str};
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::limits::MAX_ANSWER;
-use midimon_shared::protocol::{Load, Outcome, Ready};
+use midimon_shared::protocol::{BindingId, Load, Outcome, Ready};
 use std::ffi::c_void;
 use std::fs::File;
 use std::mem::size_of;
@@ -110,7 +110,7 @@ impl Runtime for NativePlugin {
     type Binding = NativeBinding;
 
     // The supervisor ends a native call past its deadline by ending the process.
-    fn bind(&mut self, action: String, params: Params, _timeout: Duration) -> NativeBinding {
+    fn bind(&mut self, _id: BindingId, action: String, params: Params, _timeout: Duration) -> NativeBinding {
         let parameter = |(name, value): &(String, String)| Parameter { name: Str::new(name), value: Str::new(value) };
         // the texts are on the heap and stay there when `params` moves
         let parameters = params.texts.iter().map(parameter).collect();

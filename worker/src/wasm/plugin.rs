@@ -8,7 +8,7 @@ use crate::params::Params;
 use crate::serve::Runtime;
 use midimon_shared::context::TriggerStamp;
 use midimon_shared::limits::InstanceMode;
-use midimon_shared::protocol::Outcome;
+use midimon_shared::protocol::{BindingId, Outcome};
 use std::time::{Duration, Instant};
 
 /// A module with the instance that serves its next call.
@@ -35,7 +35,7 @@ impl WasmPlugin {
 impl Runtime for WasmPlugin {
     type Binding = WasmBinding;
 
-    fn bind(&mut self, action: String, params: Params, timeout: Duration) -> WasmBinding {
+    fn bind(&mut self, _id: BindingId, action: String, params: Params, timeout: Duration) -> WasmBinding {
         WasmBinding { template: Template::new(&action, &params), timeout }
     }
 

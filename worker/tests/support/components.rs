@@ -9,14 +9,14 @@ use std::os::fd::OwnedFd;
 /// The types a plugin's functions speak of, and aliases of them.
 const TYPES: &str = include_str!("types.wat");
 
-/// What `handle` is called with. It is as much as is passed without memory: with one value more it would be one address.
+/// What `handle` is called with.
 const CALL: &str = include_str!("call.wat");
 /// The plugin's functions made of those of the core module `$main`, with its `$memory` and `$realloc`, and exported.
 const LIFTS: &str = include_str!("lifts.wat");
 
 /// What every component needs, of which each test replaces what it is about.
 ///
-/// Address 0 is what `describe` returns, 32 what `start` and `handle` return (zeroes: well, with no answer); texts lie
+/// Address 0 is what `describe` returns, 32 what `start`, `bind` and `handle` return (zeroes: well, with no answer); texts lie
 /// from 64 on, and what the host hands over from 8192 on. Addresses from 1024 to 4096 are a test's.
 pub struct Component {
     /// Imports of the component, and the core functions `canon lower` makes of them.
@@ -31,6 +31,8 @@ pub struct Component {
     pub realloc: &'static str,
     pub describe: &'static str,
     pub start: &'static str,
+    /// With `$binding`, and the addresses and lengths `$action`, `$action_length`, `$params` and `$params_length`.
+    pub bind: &'static str,
     pub handle: &'static str,
     pub stop: &'static str,
 }
@@ -45,6 +47,7 @@ impl Default for Component {
             realloc: "",
             describe: "",
             start: "",
+            bind: "",
             handle: "",
             stop: "",
         }
@@ -53,7 +56,7 @@ impl Default for Component {
 
 impl Component {
     pub fn text(&self) -> String {
-        let Self { imports, with, core, pages, realloc, describe, start, handle, stop } = self;
+        let Self { imports, with, core, pages, realloc, describe, start, bind, handle, stop } = self;
         format!(
             r#"(component {TYPES}
             (core module $libc
@@ -77,6 +80,8 @@ impl Component {
                 {core}
                 (func (export "describe") (result i32) {describe} i32.const 0)
                 (func (export "start") (param $at i32) (param $length i32) (result i32) {start} i32.const 32)
+                (func (export "bind") (param $binding i32) (param $action i32) (param $action_length i32)
+                    (param $params i32) (param $params_length i32) (result i32) {bind} i32.const 32)
                 (func (export "handle") {CALL} (result i32) {handle} i32.const 32)
                 (func (export "stop") {stop}))
             (core instance $host {with})

@@ -221,7 +221,12 @@ impl Worker {
 
     /// Calls binding 0 and returns how it ended.
     pub fn call(&mut self, stamp: TriggerStamp) -> Outcome {
-        self.trigger(7, 0, stamp);
+        self.call_of(0, stamp)
+    }
+
+    /// Calls a binding and returns how it ended.
+    pub fn call_of(&mut self, binding: u32, stamp: TriggerStamp) -> Outcome {
+        self.trigger(7, binding, stamp);
         match self.next() {
             Some(Event::Done { call: CallId(7), outcome }) => outcome,
             other => panic!("{other:?} instead of Done; log: {}", self.end().1),

@@ -5,6 +5,13 @@ wit_bindgen::generate!({ path: "../../wit", world: "midimon-plugin" });
 use exports::midimon::plugin::plugin::Guest;
 use midimon::plugin::log::{Level, write};
 use midimon::plugin::types::{Context, Failure, Metadata};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+thread_local! {
+    /// Actions and parameters, by number.
+    static BOUND: RefCell<BTreeMap<u32, (String, String)>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 struct Echo;
 
@@ -22,12 +29,18 @@ impl Guest for Echo {
         Ok(())
     }
 
-    fn handle(action: String, params: String, context: Context) -> Result<Option<String>, Failure> {
-        // for measurements: nothing but the way there and back
-        if action == "quiet" {
-            return Ok(None);
-        }
-        let mut answer = format!("{action} {params}");
+    fn bind(binding: u32, action: String, params: String) -> Result<(), Failure> {
+        BOUND.with_borrow_mut(|bound| bound.insert(binding, (action, params)));
+        Ok(())
+    }
+
+    fn handle(binding: u32, context: Context) -> Result<Option<String>, Failure> {
+        let answer = BOUND.with_borrow(|bound| match &bound[&binding] {
+            // for measurements: nothing but the way there and back
+            (action, _) if action == "quiet" => None,
+            (action, params) => Some(format!("{action} {params}")),
+        });
+        let Some(mut answer) = answer else { return Ok(None) };
         if let (0x80..=0x9F, note, _) = context.message {
             answer += &format!(", note {note}");
         }

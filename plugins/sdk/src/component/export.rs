@@ -8,6 +8,7 @@ use crate::{Context, Error, Host, Level, Metadata, Params, Plugin, Trigger};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 /// What `export_plugin!` exports for a plugin.
@@ -17,6 +18,14 @@ pub struct Component<P>(PhantomData<P>);
 thread_local! {
     /// The one plugin of this instance, from `start` on. A component has one thread.
     static PLUGIN: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+    /// What it can be called with, by number.
+    static BOUND: RefCell<BTreeMap<u32, Bound>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// An action with its parameters, which are parsed at most once.
+struct Bound {
+    action: String,
+    params: Params<'static>,
 }
 
 impl<P: Plugin> Guest for Component<P> {
@@ -35,12 +44,22 @@ impl<P: Plugin> Guest for Component<P> {
         Ok(())
     }
 
-    fn handle(action: String, params: String, context: types::Context) -> Result<Option<String>, types::Failure> {
+    fn bind(binding: u32, action: String, params: String) -> Result<(), types::Failure> {
+        let params = Params::new(Cow::Owned(params), Pairs::NONE);
+        BOUND.with_borrow_mut(|bound| bound.insert(binding, Bound { action, params }));
+        Ok(())
+    }
+
+    fn handle(binding: u32, context: types::Context) -> Result<Option<String>, types::Failure> {
         PLUGIN.with_borrow_mut(|plugin| {
             let plugin = plugin.as_mut().and_then(|plugin| plugin.downcast_mut::<P>());
             let plugin = plugin.ok_or_else(|| failure(&Error::new("the plugin was not started")))?;
-            let params = Params::new(Cow::Owned(params), Pairs::NONE);
-            perform(plugin, Host { raw: Raw }, &action, &params, &context_of(&context)).map_err(|error| failure(&error))
+            BOUND.with_borrow(|bound| {
+                let bound = bound.get(&binding).ok_or_else(|| failure(&Error::new("the action was not bound")))?;
+                let Bound { action, params } = bound;
+                perform(plugin, Host { raw: Raw }, action, params, &context_of(&context))
+                    .map_err(|error| failure(&error))
+            })
         })
     }
 

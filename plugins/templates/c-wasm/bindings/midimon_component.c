@@ -130,6 +130,21 @@ void __wasm_export_exports_midimon_plugin_plugin_start_post_return(uint8_t * arg
   }
 }
 
+__attribute__((__weak__, __export_name__("cabi_post_midimon:plugin/plugin@1.0.0#bind")))
+void __wasm_export_exports_midimon_plugin_plugin_bind_post_return(uint8_t * arg0) {
+  switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      if ((*((size_t*) (arg0 + (3*sizeof(void*))))) > 0) {
+        free(*((uint8_t **) (arg0 + (2*sizeof(void*)))));
+      }
+      break;
+    }
+  }
+}
+
 __attribute__((__weak__, __export_name__("cabi_post_midimon:plugin/plugin@1.0.0#handle")))
 void __wasm_export_exports_midimon_plugin_plugin_handle_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
@@ -1655,63 +1670,83 @@ uint8_t * __wasm_export_exports_midimon_plugin_plugin_start(uint8_t * arg, size_
   return ptr;
 }
 
+__attribute__((__export_name__("midimon:plugin/plugin@1.0.0#bind")))
+uint8_t * __wasm_export_exports_midimon_plugin_plugin_bind(int32_t arg, uint8_t * arg0, size_t arg1, uint8_t * arg2, size_t arg3) {
+  midimon_component_string_t arg4 = (midimon_component_string_t) { (uint8_t*)(arg0), (arg1) };
+  midimon_component_string_t arg5 = (midimon_component_string_t) { (uint8_t*)(arg2), (arg3) };
+  exports_midimon_plugin_plugin_result_void_failure_t ret;
+  exports_midimon_plugin_plugin_failure_t err;
+  ret.is_err = !exports_midimon_plugin_plugin_bind((uint32_t) (arg), &arg4, &arg5, &err);
+  if (ret.is_err) {
+    ret.val.err = err;
+  }
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  if ((ret).is_err) {
+    const exports_midimon_plugin_plugin_failure_t *payload6 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((int32_t*)(ptr + sizeof(void*))) = (*payload6).code;
+    *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload6).message).len;
+    *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload6).message).ptr;
+  } else {
+    *((int8_t*)(ptr + 0)) = 0;
+  }
+  return ptr;
+}
+
 __attribute__((__export_name__("midimon:plugin/plugin@1.0.0#handle")))
-uint8_t * __wasm_export_exports_midimon_plugin_plugin_handle(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, int32_t arg3, int32_t arg4, int32_t arg5, int32_t arg6, int32_t arg7, int32_t arg8, int32_t arg9, int32_t arg10, int32_t arg11, int32_t arg12, int64_t arg13, int64_t arg14) {
+uint8_t * __wasm_export_exports_midimon_plugin_plugin_handle(int32_t arg, int32_t arg0, int32_t arg1, int32_t arg2, int32_t arg3, int32_t arg4, int32_t arg5, int32_t arg6, int32_t arg7, int32_t arg8, int32_t arg9, int64_t arg10, int64_t arg11) {
   midimon_component_option_u8_t option;
-  switch (arg4) {
+  switch (arg1) {
     case 0: {
       option.is_some = false;
       break;
     }
     case 1: {
       option.is_some = true;
-      option.val = (uint8_t) (arg5);
+      option.val = (uint8_t) (arg2);
       break;
     }
   }
-  midimon_component_option_u16_t option15;
-  switch (arg6) {
+  midimon_component_option_u16_t option12;
+  switch (arg3) {
     case 0: {
-      option15.is_some = false;
+      option12.is_some = false;
       break;
     }
     case 1: {
-      option15.is_some = true;
-      option15.val = (uint16_t) (arg7);
+      option12.is_some = true;
+      option12.val = (uint16_t) (arg4);
       break;
     }
   }
-  midimon_component_option_u16_t option16;
-  switch (arg8) {
+  midimon_component_option_u16_t option13;
+  switch (arg5) {
     case 0: {
-      option16.is_some = false;
+      option13.is_some = false;
       break;
     }
     case 1: {
-      option16.is_some = true;
-      option16.val = (uint16_t) (arg9);
+      option13.is_some = true;
+      option13.val = (uint16_t) (arg6);
       break;
     }
   }
-  midimon_component_string_t arg17 = (midimon_component_string_t) { (uint8_t*)(arg), (arg0) };
-  midimon_component_string_t arg18 = (midimon_component_string_t) { (uint8_t*)(arg1), (arg2) };
-  exports_midimon_plugin_plugin_context_t arg19 = (midimon_plugin_types_context_t) {
-    (midimon_plugin_types_trigger_t) arg3,
+  exports_midimon_plugin_plugin_context_t arg14 = (midimon_plugin_types_context_t) {
+    (midimon_plugin_types_trigger_t) arg0,
     (midimon_component_option_u8_t) option,
-    (midimon_component_option_u16_t) option15,
-    (midimon_component_option_u16_t) option16,
+    (midimon_component_option_u16_t) option12,
+    (midimon_component_option_u16_t) option13,
     (midimon_plugin_types_channel_message_t) (midimon_plugin_types_channel_message_t) {
-      (uint8_t) (uint8_t) (arg10),
-      (uint8_t) (uint8_t) (arg11),
-      (uint8_t) (uint8_t) (arg12),
+      (uint8_t) (uint8_t) (arg7),
+      (uint8_t) (uint8_t) (arg8),
+      (uint8_t) (uint8_t) (arg9),
     },
-    (uint64_t) (uint64_t) (arg13),
-    (uint64_t) (uint64_t) (arg14),
+    (uint64_t) (uint64_t) (arg10),
+    (uint64_t) (uint64_t) (arg11),
   };
   exports_midimon_plugin_plugin_result_option_string_failure_t ret;
   midimon_component_option_string_t ok;
   exports_midimon_plugin_plugin_failure_t err;
-  ret.is_err = !exports_midimon_plugin_plugin_handle(&arg17, &arg18, &arg19, &ok, &err);
+  ret.is_err = !exports_midimon_plugin_plugin_handle((uint32_t) (arg), &arg14, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
@@ -1720,17 +1755,17 @@ uint8_t * __wasm_export_exports_midimon_plugin_plugin_handle(uint8_t * arg, size
   }
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const exports_midimon_plugin_plugin_failure_t *payload22 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((int32_t*)(ptr + sizeof(void*))) = (*payload22).code;
-    *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload22).message).len;
-    *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload22).message).ptr;
+    const exports_midimon_plugin_plugin_failure_t *payload17 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((int32_t*)(ptr + sizeof(void*))) = (*payload17).code;
+    *((size_t*)(ptr + (3*sizeof(void*)))) = ((*payload17).message).len;
+    *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*payload17).message).ptr;
   } else {
     const midimon_component_option_string_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     if ((*payload).is_some) {
-      const midimon_component_string_t *payload21 = &(*payload).val;
+      const midimon_component_string_t *payload16 = &(*payload).val;
       *((int8_t*)(ptr + sizeof(void*))) = 1;
-      *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload21).len;
-      *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload21).ptr;
+      *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload16).len;
+      *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload16).ptr;
     } else {
       *((int8_t*)(ptr + sizeof(void*))) = 0;
     }
@@ -1755,7 +1790,7 @@ void __component_type_object_force_link_midimon_component_public_use_in_this_com
 __asm__(
     ".section \".custom_section.component-type:midimon-component\",\"\",@\n"
     ".byte 0,97,115,109,13,0,1,0,0,25,22,119,105,116,45,99,111,109,112,111,110,101,110,116\n"
-    ".byte 45,101,110,99,111,100,105,110,103,4,0,7,224,19,1,65,2,1,65,30,1,66,4,1\n"
+    ".byte 45,101,110,99,111,100,105,110,103,4,0,7,128,20,1,65,2,1,65,30,1,66,4,1\n"
     ".byte 109,4,5,101,114,114,111,114,4,119,97,114,110,4,105,110,102,111,5,100,101,98,117,103\n"
     ".byte 4,0,5,108,101,118,101,108,3,0,0,1,64,2,5,108,101,118,101,108,1,7,109,101\n"
     ".byte 115,115,97,103,101,115,1,0,4,0,5,119,114,105,116,101,1,2,3,0,24,109,105,100\n"
@@ -1850,19 +1885,21 @@ __asm__(
     ".byte 109,115,121,0,8,4,0,16,114,101,99,101,105,118,101,45,100,97,116,97,103,114,97,109\n"
     ".byte 1,14,3,0,24,109,105,100,105,109,111,110,58,112,108,117,103,105,110,47,110,101,116,64\n"
     ".byte 49,46,48,46,48,5,12,2,3,0,3,8,109,101,116,97,100,97,116,97,2,3,0,3\n"
-    ".byte 7,99,111,110,116,101,120,116,2,3,0,3,7,102,97,105,108,117,114,101,1,66,17,2\n"
+    ".byte 7,99,111,110,116,101,120,116,2,3,0,3,7,102,97,105,108,117,114,101,1,66,19,2\n"
     ".byte 3,2,1,13,4,0,8,109,101,116,97,100,97,116,97,3,0,0,2,3,2,1,14,4\n"
     ".byte 0,7,99,111,110,116,101,120,116,3,0,2,2,3,2,1,15,4,0,7,102,97,105,108\n"
     ".byte 117,114,101,3,0,4,1,64,0,0,1,4,0,8,100,101,115,99,114,105,98,101,1,6\n"
     ".byte 1,106,0,1,5,1,64,1,8,115,101,116,116,105,110,103,115,115,0,7,4,0,5,115\n"
-    ".byte 116,97,114,116,1,8,1,107,115,1,106,1,9,1,5,1,64,3,6,97,99,116,105,111\n"
-    ".byte 110,115,6,112,97,114,97,109,115,115,7,99,111,110,116,101,120,116,3,0,10,4,0,6\n"
-    ".byte 104,97,110,100,108,101,1,11,1,64,0,1,0,4,0,4,115,116,111,112,1,12,4,0\n"
-    ".byte 27,109,105,100,105,109,111,110,58,112,108,117,103,105,110,47,112,108,117,103,105,110,64,49\n"
-    ".byte 46,48,46,48,5,16,4,0,35,109,105,100,105,109,111,110,58,112,108,117,103,105,110,47\n"
-    ".byte 109,105,100,105,109,111,110,45,112,108,117,103,105,110,64,49,46,48,46,48,4,0,11,20\n"
-    ".byte 1,0,14,109,105,100,105,109,111,110,45,112,108,117,103,105,110,3,0,0,0,47,9,112\n"
-    ".byte 114,111,100,117,99,101,114,115,1,12,112,114,111,99,101,115,115,101,100,45,98,121,1,13\n"
-    ".byte 119,105,116,45,99,111,109,112,111,110,101,110,116,7,48,46,50,54,50,46,48\n"
+    ".byte 116,97,114,116,1,8,1,64,3,7,98,105,110,100,105,110,103,121,6,97,99,116,105,111\n"
+    ".byte 110,115,6,112,97,114,97,109,115,115,0,7,4,0,4,98,105,110,100,1,9,1,107,115\n"
+    ".byte 1,106,1,10,1,5,1,64,2,7,98,105,110,100,105,110,103,121,7,99,111,110,116,101\n"
+    ".byte 120,116,3,0,11,4,0,6,104,97,110,100,108,101,1,12,1,64,0,1,0,4,0,4\n"
+    ".byte 115,116,111,112,1,13,4,0,27,109,105,100,105,109,111,110,58,112,108,117,103,105,110,47\n"
+    ".byte 112,108,117,103,105,110,64,49,46,48,46,48,5,16,4,0,35,109,105,100,105,109,111,110\n"
+    ".byte 58,112,108,117,103,105,110,47,109,105,100,105,109,111,110,45,112,108,117,103,105,110,64,49\n"
+    ".byte 46,48,46,48,4,0,11,20,1,0,14,109,105,100,105,109,111,110,45,112,108,117,103,105\n"
+    ".byte 110,3,0,0,0,47,9,112,114,111,100,117,99,101,114,115,1,12,112,114,111,99,101,115\n"
+    ".byte 115,101,100,45,98,121,1,13,119,105,116,45,99,111,109,112,111,110,101,110,116,7,48,46\n"
+    ".byte 50,54,50,46,48\n"
     ".text\n");
 void __component_type_object_force_link_midimon_component(void) {}

@@ -80,8 +80,8 @@ typedef struct {
   uint16_t val;
 } midimon_component_option_u16_t;
 
-// The event behind a call. Numbers only: it is made for every press of a pad. With
-// the two texts of `handle` these are the 16 values that a call takes without memory.
+// The event behind a call. Numbers only: it is made for every press of a pad. With the
+// binding these are 13 of the 16 values that a call takes without memory.
 typedef struct midimon_plugin_types_context_t {
   // What fired.
   midimon_plugin_types_trigger_t   trigger;
@@ -426,7 +426,8 @@ extern bool midimon_plugin_net_receive_datagram(midimon_component_string_t *targ
 // Exported Functions from `midimon:plugin/plugin@1.0.0`
 void exports_midimon_plugin_plugin_describe(exports_midimon_plugin_plugin_metadata_t *ret);
 bool exports_midimon_plugin_plugin_start(midimon_component_string_t *settings, exports_midimon_plugin_plugin_failure_t *err);
-bool exports_midimon_plugin_plugin_handle(midimon_component_string_t *action, midimon_component_string_t *params, exports_midimon_plugin_plugin_context_t *context, midimon_component_option_string_t *ret, exports_midimon_plugin_plugin_failure_t *err);
+bool exports_midimon_plugin_plugin_bind(uint32_t binding, midimon_component_string_t *action, midimon_component_string_t *params, exports_midimon_plugin_plugin_failure_t *err);
+bool exports_midimon_plugin_plugin_handle(uint32_t binding, exports_midimon_plugin_plugin_context_t *context, midimon_component_option_string_t *ret, exports_midimon_plugin_plugin_failure_t *err);
 void exports_midimon_plugin_plugin_stop(void);
 
 // Helper Functions

@@ -10,7 +10,7 @@ use crate::wasm::bounds::{Bounded, budget};
 use crate::wasm::halt::Halt;
 use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::limits::{InstanceMode, MAX_ANSWER};
-use midimon_shared::protocol::{Outcome, TrapCause};
+use midimon_shared::protocol::{BindingId, Outcome, TrapCause};
 use std::time::{Duration, Instant};
 
 /// A component with the instance that serves its next call.
@@ -20,8 +20,9 @@ pub struct ComponentPlugin {
     instance: Option<Instance>,
 }
 
-/// An action as it is called.
+/// An action as instances are told it, once each.
 pub struct ComponentBinding {
+    number: u32,
     action: String,
     params: String,
     timeout: Duration,
@@ -47,14 +48,21 @@ impl ComponentPlugin {
             Some(instance) => instance,
             None => factory.make(deadline, names)?.0,
         };
-        let Instance { store, exports } = &mut instance;
+        let Instance { store, exports, bound } = &mut instance;
         let state = store.data_mut();
         if !state.names.is_copy_of(names) {
             state.names.clone_from(names);
         }
         let called = budget(store, factory.limits.fuel, deadline).and_then(|()| {
             let plugin = exports.midimon_plugin_plugin();
-            plugin.call_handle(&mut *store, &binding.action, &binding.params, context(stamp))
+            let ComponentBinding { number, action, params, .. } = binding;
+            if !bound.has(*number) {
+                if let Err(failure) = plugin.call_bind(&mut *store, *number, action, params)? {
+                    return Ok(Err(failure));
+                }
+                bound.set(*number, true);
+            }
+            plugin.call_handle(&mut *store, *number, context(stamp))
         });
         match called {
             Ok(said) => {
@@ -72,8 +80,12 @@ impl ComponentPlugin {
 impl Runtime for ComponentPlugin {
     type Binding = ComponentBinding;
 
-    fn bind(&mut self, action: String, params: Params, timeout: Duration) -> ComponentBinding {
-        ComponentBinding { action, params: params.json, timeout }
+    fn bind(&mut self, id: BindingId, action: String, params: Params, timeout: Duration) -> ComponentBinding {
+        // told within its next call, which has a deadline
+        if let Some(instance) = &mut self.instance {
+            instance.bound.set(id.0, false);
+        }
+        ComponentBinding { number: id.0, action, params: params.json, timeout }
     }
 
     fn call(&mut self, binding: &ComponentBinding, stamp: &TriggerStamp, names: &NameTable) -> Outcome {
@@ -100,7 +112,7 @@ impl Runtime for ComponentPlugin {
 
 /// Ends an instance by its `stop`. The caller holds the ticker's guard.
 fn stop(factory: &Factory, instance: Instance, deadline: Instant) {
-    let Instance { mut store, exports } = instance;
+    let Instance { mut store, exports, .. } = instance;
     let stopped = budget(&mut store, factory.limits.fuel, deadline)
         .and_then(|()| exports.midimon_plugin_plugin().call_stop(&mut store));
     if let Err(error) = stopped {
@@ -152,7 +164,7 @@ mod tests {
     fn all_that_a_call_carries_is_passed_without_memory() {
         // past 16 values all of them go through the guest's memory, which costs every call
         const MAX_FLAT_PARAMS: u8 = 16;
-        let flat = <(&str, &str, Context) as ComponentType>::ABI.flat_count;
+        let flat = <(u32, Context) as ComponentType>::ABI.flat_count;
         assert!(flat.is_some_and(|values| values <= MAX_FLAT_PARAMS), "{flat:?}");
     }
 }
