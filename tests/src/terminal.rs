@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(300);
 /// So long nothing comes once all has come, where something else than the program still has the terminal.
 const QUIET: Duration = Duration::from_secs(3);
+/// Has the terminal for its own, and no signal ignored, which tests in the background are started with.
+const LEADER: [&str; 4] = ["env", "--default-signal", "setsid", "--ctty"];
 
 /// Runs a program that signals end, and stays itself. What a signal does to it is forgotten when
 /// it starts the program.
@@ -81,7 +83,7 @@ impl Terminal {
     /// It cannot be started.
     #[must_use]
     pub fn run_controlled(self, command: &Command) -> Session {
-        self.run(behind(&["setsid", "--ctty"], command))
+        self.run(behind(&LEADER, command))
     }
 
     /// As [`Self::run_controlled`], under a program that stays, as a shell does: the kernel resets
@@ -93,7 +95,7 @@ impl Terminal {
     /// It cannot be started.
     #[must_use]
     pub fn run_in_shell(self, command: &Command) -> Session {
-        self.run(behind(&["setsid", "--ctty", "sh", "-c", SHELL, "sh"], command))
+        self.run(behind(&[&LEADER[..], &["sh", "-c", SHELL, "sh"]].concat(), command))
     }
 
     /// Runs a program in it.
