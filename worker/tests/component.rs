@@ -37,49 +37,65 @@ fn a_component_is_described_started_called_and_stopped() {
 #[test]
 fn an_instance_is_told_a_binding_once_before_its_first_call_and_again_when_it_has_changed() {
     let guest = Component {
-        core: "(global $told (mut i32) (i32.const 0))".into(),
-        bind: "(global.set $told (i32.add (global.get $told) (i32.const 1))) (i32.store8 (i32.const 32) (i32.const 0))",
-        // fails with how often it was told and the binding, as two digits
+        core: "(global $told (mut i32) (i32.const 0)) (global $name (mut i32) (i32.const 0))
+            (global $length (mut i32) (i32.const 0))"
+            .into(),
+        bind: "(global.set $told (i32.add (global.get $told) (i32.const 1))) (i32.store8 (i32.const 32) (i32.const 0))
+            (global.set $name (local.get $action)) (global.set $length (local.get $action_length))",
+        // fails with how often it was told and the binding, as two digits, and the action it was told last
         handle: "(if (i32.eq (local.get $binding) (i32.const 9)) (then unreachable))
             (i32.store8 (i32.const 32) (i32.const 1)) (i32.store (i32.const 36) (i32.add (local.get $binding)
-            (i32.mul (global.get $told) (i32.const 10))))",
+            (i32.mul (global.get $told) (i32.const 10)))) (i32.store (i32.const 40) (global.get $name))
+            (i32.store (i32.const 44) (global.get $length))",
         ..Component::default()
     };
-    let told = |worker: &mut Worker, binding| match worker.call_of(binding, stamp()) {
-        Outcome::Failed { code, .. } => code,
-        other => panic!("{other:?}"),
+    let expect = |worker: &mut Worker, calls: &[(u32, i32, &str)]| {
+        for &(binding, code, message) in calls {
+            assert_eq!(worker.call_of(binding, stamp()), Outcome::Failed { code, message: message.into() });
+        }
     };
     let mut worker = guest.ready(limits(), 1000);
-    worker.bind(2, "act", "{}", 1000);
-    assert_eq!([0, 0, 2, 0, 2].map(|binding| told(&mut worker, binding)), [10, 10, 22, 20, 22]);
+    worker.bind(2, "two", "{}", 1000);
+    expect(&mut worker, &[(0, 10, "act"), (0, 10, "act"), (2, 22, "two"), (0, 20, "two"), (2, 22, "two")]);
     worker.bind(2, "another", "{}", 1000);
-    assert_eq!([0, 2, 2].map(|binding| told(&mut worker, binding)), [20, 32, 32]);
+    expect(&mut worker, &[(0, 20, "two"), (2, 32, "another"), (2, 32, "another")]);
     // a fresh instance is told what it is called with, and nothing else
     worker.bind(9, "trap", "{}", 1000);
     assert!(matches!(worker.call_of(9, stamp()), Outcome::Trapped { .. }));
-    assert_eq!([2, 2, 0].map(|binding| told(&mut worker, binding)), [12, 12, 20]);
+    expect(&mut worker, &[(2, 12, "another"), (2, 12, "another"), (0, 20, "act")]);
     let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, ..limits() }, 1000);
-    assert_eq!([0, 0, 0].map(|binding| told(&mut worker, binding)), [10, 10, 10]);
+    worker.bind(2, "two", "{}", 1000);
+    expect(&mut worker, &[(0, 10, "act"), (2, 12, "two"), (0, 10, "act")]);
 }
 
 #[test]
 fn a_binding_that_is_refused_fails_its_call_and_is_asked_for_again_by_the_next() {
     let guest = Component {
-        core: "(global $told (mut i32) (i32.const 0))".into(),
-        // refuses twice with the number of the time, and the action as its reason
+        core: logging().core + "(global $told (mut i32) (i32.const 0))",
+        // refuses the first two and every `wrong` with the number of the time, and the action as its reason
         bind: "(global.set $told (i32.add (global.get $told) (i32.const 1)))
-            (i32.store8 (i32.const 32) (i32.lt_u (global.get $told) (i32.const 3)))
+            (i32.store8 (i32.const 32) (i32.or (i32.lt_u (global.get $told) (i32.const 3))
+            (i32.eq (local.get $action_length) (i32.const 5))))
             (i32.store (i32.const 36) (global.get $told)) (i32.store (i32.const 40) (local.get $action))
             (i32.store (i32.const 44) (local.get $action_length))",
-        // does well, which is how `bind` has left it
-        handle: "(if (i32.lt_u (global.get $told) (i32.const 3)) (then unreachable)) (i32.store8 (i32.const 36) (i32.const 0))",
-        ..Component::default()
+        // does well unless it must not be called, which is how `bind` has left it
+        handle: "(if (i32.load8_u (i32.const 32)) (then unreachable)) (i32.store8 (i32.const 36) (i32.const 0))",
+        stop: "(call $write (i32.const 1) (i32.const 64) (i32.const 5))",
+        ..logging()
     };
+    let refused = |code, message: &str| Outcome::Failed { code, message: message.into() };
     let mut worker = guest.ready(limits(), 1000);
-    for code in [1, 2] {
-        assert_eq!(worker.call(stamp()), Outcome::Failed { code, message: "act".into() });
-    }
+    assert_eq!([worker.call(stamp()), worker.call(stamp())], [refused(1, "act"), refused(2, "act")]);
     assert_eq!([worker.call(stamp()), worker.call(stamp())], [Outcome::Ok, Outcome::Ok]);
+    worker.bind(0, "wrong", "{}", 1000);
+    assert_eq!([worker.call(stamp()), worker.call(stamp())], [refused(4, "wrong"), refused(5, "wrong")]);
+    worker.bind(0, "act", "{}", 1000);
+    assert_eq!([worker.call(stamp()), worker.call(stamp())], [Outcome::Ok, Outcome::Ok]);
+    // an instance for one call is stopped all the same
+    let mut worker = guest.ready(WorkerLimits { instance: InstanceMode::PerCall, ..limits() }, 1000);
+    assert_eq!([worker.call(stamp()), worker.call(stamp())], [refused(1, "act"), refused(1, "act")]);
+    worker.send(&Command::Shutdown);
+    assert_eq!(worker.end(), (Some(WorkerExit::Done), "[warn] guest\n".repeat(2)));
 }
 
 /// Answers with the context, in 32 bytes: no text has room for a message's status, which is not answered.
@@ -118,17 +134,17 @@ fn a_call_carries_the_event_as_it_was() {
 }
 
 #[test]
-fn a_call_carries_the_message_and_zeroes_where_there_is_none() {
+fn a_call_carries_the_message_where_there_is_one() {
     let guest = Component {
-        handle: "(i32.store8 (i32.const 32) (i32.const 1)) (i32.store8 (i32.const 36) (i32.const 1))
-            (i32.store8 (i32.const 37) (local.get $status)) (i32.store8 (i32.const 38) (local.get $first))
-            (i32.store8 (i32.const 39) (local.get $second))",
+        handle: "(i32.store8 (i32.const 32) (i32.const 1)) (i32.store8 (i32.const 36) (i32.add (i32.const 1)
+            (local.get $has_message))) (i32.store8 (i32.const 37) (local.get $status))
+            (i32.store8 (i32.const 38) (local.get $first)) (i32.store8 (i32.const 39) (local.get $second))",
         ..Component::default()
     };
     let mut worker = guest.ready(limits(), 1000);
-    for bytes in [[0x82, 60, 100], [0xC0, 5, 0], [0, 0, 0]] {
+    for (has, bytes) in [(1, [0x82, 60, 100]), (1, [0xC0, 5, 0]), (0, [0, 0, 0])] {
         let outcome = worker.call(TriggerStamp { message: ChannelMessage::from_bytes(bytes), ..stamp() });
-        let code = i32::from_le_bytes([1, bytes[0], bytes[1], bytes[2]]);
+        let code = i32::from_le_bytes([1 + has, bytes[0], bytes[1], bytes[2]]);
         assert_eq!(outcome, Outcome::Failed { code, message: String::new() });
     }
 }
@@ -200,9 +216,13 @@ fn components_that_are_no_plugin_are_named_by_cause() {
             && error.contains("expected `string` found `list`"),
         "{error}"
     );
-    let other = Component::default().text().replace("(param \"binding\" u32)", "(param \"binding\" s32)");
-    let error = component_error(&other);
-    assert!(error.contains("its `bind`: ") && error.contains("expected `u32` found `s32`"), "{error}");
+    for (function, next) in [("bind", "action"), ("handle", "context")] {
+        let parameters = |kind: &str| format!("(param \"binding\" {kind}) (param \"{next}\"");
+        let other = Component::default().text().replace(&parameters("u32"), &parameters("s32"));
+        let error = component_error(&other);
+        let found = error.contains(&format!("its `{function}`: ")) && error.contains("expected `u32` found `s32`");
+        assert!(found, "{error}");
+    }
 }
 
 #[test]

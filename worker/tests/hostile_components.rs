@@ -103,6 +103,17 @@ fn fuel_is_for_each_call_and_not_for_a_life() {
 }
 
 #[test]
+fn binding_and_handling_share_the_fuel_of_their_call() {
+    const HALF_AND_MORE: &str = "(local $n i32) (loop $again (br_if $again
+        (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100000))))";
+    let limits = WorkerLimits { fuel: 1_000_000, ..limits() };
+    works(&Component { bind: HALF_AND_MORE, ..Component::default() }, limits);
+    works(&Component { handle: HALF_AND_MORE, ..Component::default() }, limits);
+    let both = Component { bind: HALF_AND_MORE, handle: HALF_AND_MORE, ..Component::default() };
+    assert_eq!(trapped(&both, limits, 10_000).0, TrapCause::Fuel);
+}
+
+#[test]
 fn the_start_function_describe_start_and_realloc_are_under_the_deadline_too() {
     let module = format!("(func $first {LOOP}) (start $first)");
     for guest in [
@@ -175,14 +186,16 @@ fn sleeping() -> Component {
 #[test]
 fn a_sleep_of_an_hour_ends_at_the_deadline_wherever_it_is_and_a_short_one_by_itself() {
     const HOUR: &str = "(call $sleep (i64.const 3600000000000))";
-    let (cause, message, took) = trapped(&Component { handle: HOUR, ..sleeping() }, limits(), 30);
-    assert_eq!((cause, message.as_str()), (TrapCause::Deadline, "its deadline passed"));
-    assert!(took < Duration::from_millis(30) + SOON, "{took:?}");
+    for guest in [Component { bind: HOUR, ..sleeping() }, Component { handle: HOUR, ..sleeping() }] {
+        let (cause, message, took) = trapped(&guest, limits(), 30);
+        assert_eq!((cause, message.as_str()), (TrapCause::Deadline, "its deadline passed"));
+        assert!(took < Duration::from_millis(30) + SOON, "{took:?}");
+    }
     for guest in [Component { describe: HOUR, ..sleeping() }, Component { start: HOUR, ..sleeping() }] {
         assert_eq!(guest.load_error(short_start()), "its start was stopped: its deadline passed");
     }
-    let short = Component { handle: "(call $sleep (i64.const 1000000))", ..sleeping() };
-    works(&short, limits());
+    const SHORT: &str = "(call $sleep (i64.const 1000000))";
+    works(&Component { bind: SHORT, handle: SHORT, ..sleeping() }, limits());
     let nothing = Component { handle: "(call $sleep (i64.const 0))", ..sleeping() };
     works(&nothing, limits());
 }

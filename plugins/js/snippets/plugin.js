@@ -72,7 +72,7 @@ const actions = {
   },
 };
 
-/** Actions with their parameters, by number. */
+/** Actions with their parameters, by number. Each call gets the same ones: do not change them. */
 const bound = new Map();
 
 /** Runs `act`; what it throws becomes `{ code, message }`. */
@@ -102,7 +102,7 @@ export const plugin = {
     });
   },
 
-  // gives an action with its parameters, as JSON, a number, before the first call of it
+  // tells an action and its parameters, as JSON, with the number by which they are called
   bind(binding, action, params) {
     guarded(() => {
       if (!Object.hasOwn(actions, action)) fail(`there is no action '${action}'`, 2);

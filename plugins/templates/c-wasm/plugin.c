@@ -79,7 +79,7 @@ static bool read_bound(bound_t *bound, const string_t *action, const string_t *p
     return true;
 }
 
-// Gives an action with its parameters, as JSON, a number, before the first call of it.
+// Tells an action and its parameters, as JSON, with the number by which they are called.
 bool exports_midimon_plugin_plugin_bind(uint32_t binding, string_t *action, string_t *params, failure_t *failure) {
     bool done = true;
 
@@ -88,6 +88,7 @@ bool exports_midimon_plugin_plugin_bind(uint32_t binding, string_t *action, stri
         if (more == NULL) {
             done = fail(failure, 1, "no memory is left");
         } else {
+            memset(more + bound_count, 0, (binding + 1 - bound_count) * sizeof *more);
             bounds = more;
             bound_count = binding + 1;
         }

@@ -24,7 +24,7 @@ const actions = {
   },
 };
 
-/** Actions with their parameters, by number. */
+/** Actions with their parameters, by number. Each call gets the same ones: do not change them. */
 const bound = new Map();
 
 /** Runs `act`; what it throws becomes `{ code, message }`. */
@@ -49,7 +49,7 @@ export const plugin = {
   // with the user's settings, as JSON
   start(settings) {},
 
-  // gives an action with its parameters, as JSON, a number, before the first call of it
+  // tells an action and its parameters, as JSON, with the number by which they are called
   bind(binding, action, params) {
     guarded(() => {
       if (!Object.hasOwn(actions, action)) fail(`there is no action '${action}'`, 2);

@@ -5,6 +5,7 @@ What the outside sees is the class `Plugin`, at the end of this file.
 
 import json
 import traceback
+from contextlib import contextmanager
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -37,8 +38,23 @@ class Greeter:
 # each function of `Plugin` is called on an object of its own: what lasts stands here
 greeter = Greeter()
 ACTIONS = {"greet": greeter.greet}
-# actions with their parameters, by number
+# actions with their parameters, by number; each call gets the same ones, so do not change them
 bound = {}
+
+
+@contextmanager
+def guarded():
+    """What is raised within it becomes a failure."""
+    try:
+        yield
+    except Err as error:
+        if isinstance(error.value, Failure):
+            raise
+        # a host function said no: the value is one of `Refusal_…`
+        raise failure(f"{type(error.value).__name__}: {error.value.value}", 3) from error
+    except Exception as error:
+        log.write(log.Level.ERROR, traceback.format_exc())
+        raise failure(repr(error)) from error
 
 
 class Plugin(exports.Plugin):
@@ -51,23 +67,16 @@ class Plugin(exports.Plugin):
         """With the user's settings, as JSON."""
 
     def bind(self, binding: int, action: str, params: str) -> None:
-        """Gives an action with its parameters, as JSON, a number, before the first call of it."""
-        if action not in ACTIONS:
-            raise failure(f"there is no action '{action}'", 2)
-        bound[binding] = (ACTIONS[action], json.loads(params))
+        """Tells an action and its parameters, as JSON, with the number by which they are called."""
+        with guarded():
+            if action not in ACTIONS:
+                raise failure(f"there is no action '{action}'", 2)
+            bound[binding] = (ACTIONS[action], json.loads(params))
 
     def handle(self, binding: int, context: Context) -> str | None:
-        act, params = bound[binding]
-        try:
+        with guarded():
+            act, params = bound[binding]
             return act(params, context)
-        except Err as error:
-            if isinstance(error.value, Failure):
-                raise
-            # a host function said no: the value is one of `Refusal_…`
-            raise failure(f"{type(error.value).__name__}: {error.value.value}", 3) from error
-        except Exception as error:
-            log.write(log.Level.ERROR, traceback.format_exc())
-            raise failure(repr(error)) from error
 
     def stop(self) -> None:
         pass

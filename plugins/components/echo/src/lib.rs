@@ -41,7 +41,7 @@ impl Guest for Echo {
             (action, params) => Some(format!("{action} {params}")),
         });
         let Some(mut answer) = answer else { return Ok(None) };
-        if let (0x80..=0x9F, note, _) = context.message {
+        if let Some((0x80..=0x9F, note, _)) = context.message {
             answer += &format!(", note {note}");
         }
         if let Some(velocity) = context.velocity {

@@ -78,11 +78,10 @@ fn failure(error: &Error) -> types::Failure {
 
 fn context_of(context: &types::Context) -> Context<'static> {
     let (message, message_len) = match context.message {
-        // no status: no message
-        (0..=0x7F, ..) => ([0; 3], 0),
+        None => ([0; 3], 0),
         // program changes and channel pressure have one data byte
-        (status @ 0xC0..=0xDF, first, _) => ([status, first, 0], 2),
-        (status, first, second) => ([status, first, second], 3),
+        Some((status @ 0xC0..=0xDF, first, _)) => ([status, first, 0], 2),
+        Some((status, first, second)) => ([status, first, second], 3),
     };
     Context {
         trigger: trigger_of(context.trigger),

@@ -62,8 +62,7 @@ typedef uint8_t midimon_plugin_types_trigger_t;
 #define MIDIMON_PLUGIN_TYPES_TRIGGER_PLUGIN_EVENT 9
 
 // A MIDI channel message as on the wire: status, first and second data byte. The
-// second is 0 for messages that have only one. All three are 0 where there is no
-// message; the status of a message is never below 0x80.
+// second is 0 for messages that have only one.
 typedef struct midimon_plugin_types_channel_message_t {
   uint8_t   f0;
   uint8_t   f1;
@@ -80,8 +79,13 @@ typedef struct {
   uint16_t val;
 } midimon_component_option_u16_t;
 
+typedef struct {
+  bool is_some;
+  midimon_plugin_types_channel_message_t val;
+} midimon_plugin_types_option_channel_message_t;
+
 // The event behind a call. Numbers only: it is made for every press of a pad. With the
-// binding these are 13 of the 16 values that a call takes without memory.
+// binding these are 14 of the 16 values that a call takes without memory.
 typedef struct midimon_plugin_types_context_t {
   // What fired.
   midimon_plugin_types_trigger_t   trigger;
@@ -91,8 +95,8 @@ typedef struct midimon_plugin_types_context_t {
   midimon_component_option_u16_t   mode;
   // The device that sent the message; `names.device` has its alias.
   midimon_component_option_u16_t   device;
-  // The message; `(0, 0, 0)` where none fired the call: by hand, a timer, an event.
-  midimon_plugin_types_channel_message_t   message;
+  // The message; none where none fired the call: by hand, a timer, an event.
+  midimon_plugin_types_option_channel_message_t   message;
   // When it happened, in milliseconds since the Unix epoch.
   uint64_t   timestamp_ms;
   // The monotonic clock when the message was read, in nanoseconds.
@@ -439,6 +443,8 @@ void midimon_plugin_types_metadata_free(midimon_plugin_types_metadata_t *ptr);
 void midimon_component_option_u8_free(midimon_component_option_u8_t *ptr);
 
 void midimon_component_option_u16_free(midimon_component_option_u16_t *ptr);
+
+void midimon_plugin_types_option_channel_message_free(midimon_plugin_types_option_channel_message_t *ptr);
 
 void midimon_plugin_types_context_free(midimon_plugin_types_context_t *ptr);
 

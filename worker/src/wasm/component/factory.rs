@@ -34,26 +34,6 @@ pub struct Factory {
 pub struct Instance {
     pub store: Store<State>,
     pub exports: MidimonPlugin,
-    pub bound: Bound,
-}
-
-/// The numbers of what an instance has been told to bind.
-#[derive(Debug, Default)]
-pub struct Bound(Vec<bool>);
-
-impl Bound {
-    pub fn has(&self, number: u32) -> bool {
-        self.0.get(number as usize).is_some_and(|bound| *bound)
-    }
-
-    /// The serve loop takes no number over `MAX_BINDINGS`.
-    pub fn set(&mut self, number: u32, bound: bool) {
-        let index = number as usize;
-        if self.0.len() <= index {
-            self.0.resize(index + 1, false);
-        }
-        self.0[index] = bound;
-    }
 }
 
 /// Why there is no instance.
@@ -81,7 +61,7 @@ impl Factory {
         let mut store = store(&self.engine, state);
         store.set_hostcall_fuel(MAX_HANDED);
         match self.start(&mut store, deadline) {
-            Ok(Ok((exports, metadata, Ok(())))) => Ok((Instance { store, exports, bound: Bound::default() }, metadata)),
+            Ok(Ok((exports, metadata, Ok(())))) => Ok((Instance { store, exports }, metadata)),
             Ok(Ok((.., Err(failure)))) => Err(NotMade::Failed(failure)),
             Ok(Err(error)) => Err(NotMade::Interface(format!("{error:#}"))),
             Err(error) => Err(NotMade::Halted(Halt::new(&error, store.data_mut().bounds()))),

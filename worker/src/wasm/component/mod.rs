@@ -1,6 +1,6 @@
 //! WASM plugins that are components: the world `midimon-plugin` of `plugins/wit`, over WASI 0.2.
 //!
-//! A component exports `describe`, `start`, `handle` and `stop`. Guest code is stopped by the epoch, a wait within WASI
+//! A component exports `describe`, `start`, `bind`, `handle` and `stop`. Guest code is stopped by the epoch, a wait within WASI
 //! by the clock, and a request to midimon waits no longer than the call may. What a call meets ends it with its name,
 //! and the next one gets a fresh instance.
 

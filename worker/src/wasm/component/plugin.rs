@@ -11,6 +11,7 @@ use crate::wasm::halt::Halt;
 use midimon_shared::context::{TriggerKind, TriggerStamp};
 use midimon_shared::limits::{InstanceMode, MAX_ANSWER};
 use midimon_shared::protocol::{BindingId, Outcome, TrapCause};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// A component with the instance that serves its next call.
@@ -18,11 +19,15 @@ pub struct ComponentPlugin {
     factory: Factory,
     /// None after a trap, and between calls when each gets its own.
     instance: Option<Instance>,
+    /// Instances there have been so far.
+    instances: u64,
 }
 
 /// An action as instances are told it, once each.
 pub struct ComponentBinding {
     number: u32,
+    /// The last instance that was told, by its count; 0 is none.
+    told: Cell<u64>,
     action: String,
     params: String,
     timeout: Duration,
@@ -31,10 +36,10 @@ pub struct ComponentBinding {
 impl ComponentPlugin {
     /// With an instance that has never been called.
     pub(super) fn new(factory: Factory, instance: Instance) -> Self {
-        Self { factory, instance: Some(instance) }
+        Self { factory, instance: Some(instance), instances: 1 }
     }
 
-    /// One call of `handle`; what it spoils is not kept.
+    /// One call, with `bind` before it where the instance was not told; what it spoils is not kept.
     fn handle(
         &mut self,
         binding: &ComponentBinding,
@@ -42,25 +47,28 @@ impl ComponentPlugin {
         names: &NameTable,
         deadline: Instant,
     ) -> Result<Result<Option<String>, Failure>, NotMade> {
-        let Self { factory, instance: kept } = self;
+        let Self { factory, instance: kept, instances } = self;
         let _running = factory.ticker.run();
         let mut instance = match kept.take() {
             Some(instance) => instance,
-            None => factory.make(deadline, names)?.0,
+            None => {
+                *instances += 1;
+                factory.make(deadline, names)?.0
+            }
         };
-        let Instance { store, exports, bound } = &mut instance;
+        let Instance { store, exports } = &mut instance;
         let state = store.data_mut();
         if !state.names.is_copy_of(names) {
             state.names.clone_from(names);
         }
         let called = budget(store, factory.limits.fuel, deadline).and_then(|()| {
             let plugin = exports.midimon_plugin_plugin();
-            let ComponentBinding { number, action, params, .. } = binding;
-            if !bound.has(*number) {
+            let ComponentBinding { number, told, action, params, .. } = binding;
+            if told.get() != *instances {
                 if let Err(failure) = plugin.call_bind(&mut *store, *number, action, params)? {
                     return Ok(Err(failure));
                 }
-                bound.set(*number, true);
+                told.set(*instances);
             }
             plugin.call_handle(&mut *store, *number, context(stamp))
         });
@@ -81,11 +89,8 @@ impl Runtime for ComponentPlugin {
     type Binding = ComponentBinding;
 
     fn bind(&mut self, id: BindingId, action: String, params: Params, timeout: Duration) -> ComponentBinding {
-        // told within its next call, which has a deadline
-        if let Some(instance) = &mut self.instance {
-            instance.bound.set(id.0, false);
-        }
-        ComponentBinding { number: id.0, action, params: params.json, timeout }
+        // told within its first call, which has a deadline
+        ComponentBinding { number: id.0, told: Cell::new(0), action, params: params.json, timeout }
     }
 
     fn call(&mut self, binding: &ComponentBinding, stamp: &TriggerStamp, names: &NameTable) -> Outcome {
@@ -112,7 +117,7 @@ impl Runtime for ComponentPlugin {
 
 /// Ends an instance by its `stop`. The caller holds the ticker's guard.
 fn stop(factory: &Factory, instance: Instance, deadline: Instant) {
-    let Instance { mut store, exports, .. } = instance;
+    let Instance { mut store, exports } = instance;
     let stopped = budget(&mut store, factory.limits.fuel, deadline)
         .and_then(|()| exports.midimon_plugin_plugin().call_stop(&mut store));
     if let Err(error) = stopped {
@@ -149,7 +154,7 @@ fn context(stamp: &TriggerStamp) -> Context {
         velocity,
         mode,
         device,
-        message: message.map_or((0, 0, 0), |message| message.to_bytes().into()),
+        message: message.map(|message| message.to_bytes().into()),
         timestamp_ms: unix_ms,
         monotonic_ns,
     }
