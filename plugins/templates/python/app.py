@@ -5,7 +5,7 @@ What the outside sees is the class `Plugin`, at the end of this file.
 
 import json
 import traceback
-from contextlib import contextmanager
+from functools import wraps
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -42,19 +42,23 @@ ACTIONS = {"greet": greeter.greet}
 bound = {}
 
 
-@contextmanager
-def guarded():
-    """What is raised within it becomes a failure."""
-    try:
-        yield
-    except Err as error:
-        if isinstance(error.value, Failure):
-            raise
-        # a host function said no: the value is one of `Refusal_…`
-        raise failure(f"{type(error.value).__name__}: {error.value.value}", 3) from error
-    except Exception as error:
-        log.write(log.Level.ERROR, traceback.format_exc())
-        raise failure(repr(error)) from error
+def guarded(function):
+    """What the function raises becomes a failure."""
+
+    @wraps(function)
+    def guard(*arguments):
+        try:
+            return function(*arguments)
+        except Err as error:
+            if isinstance(error.value, Failure):
+                raise
+            # a host function said no: the value is one of `Refusal_…`
+            raise failure(f"{type(error.value).__name__}: {error.value.value}", 3) from error
+        except Exception as error:
+            log.write(log.Level.ERROR, traceback.format_exc())
+            raise failure(repr(error)) from error
+
+    return guard
 
 
 class Plugin(exports.Plugin):
@@ -66,17 +70,17 @@ class Plugin(exports.Plugin):
     def start(self, settings: str) -> None:
         """With the user's settings, as JSON."""
 
+    @guarded
     def bind(self, binding: int, action: str, params: str) -> None:
         """Tells an action and its parameters, as JSON, with the number by which they are called."""
-        with guarded():
-            if action not in ACTIONS:
-                raise failure(f"there is no action '{action}'", 2)
-            bound[binding] = (ACTIONS[action], json.loads(params))
+        if action not in ACTIONS:
+            raise failure(f"there is no action '{action}'", 2)
+        bound[binding] = (ACTIONS[action], json.loads(params))
 
+    @guarded
     def handle(self, binding: int, context: Context) -> str | None:
-        with guarded():
-            act, params = bound[binding]
-            return act(params, context)
+        act, params = bound[binding]
+        return act(params, context)
 
     def stop(self) -> None:
         pass
