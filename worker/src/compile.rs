@@ -1,6 +1,8 @@
 //! Compiling modules and components ahead of time, in a process of its own: a compiler is a large surface, and
 //! serving workers are small without it.
 
+pub mod shortcut;
+
 use midimon_shared::limits::MAX_CODE;
 
 /// Why there is no compiled code.
@@ -50,6 +52,7 @@ pub fn check_magic(code: &[u8]) -> Result<Wasm, CompileError> {
 
 #[cfg(feature = "compile")]
 mod with_compiler {
+    use super::shortcut::shortened;
     use super::{CompileError, Wasm, check_magic};
     use std::hash::{DefaultHasher, Hash, Hasher};
     use wasmtime::Engine;
@@ -63,21 +66,26 @@ mod with_compiler {
     /// # Errors
     /// See [`CompileError`].
     pub fn compile(code: &[u8]) -> Result<Vec<u8>, CompileError> {
-        let compiled = match check_magic(code)? {
-            Wasm::Module => engine()?.precompile_module(code),
-            Wasm::Component => engine()?.precompile_component(code),
+        let (wasm, engine) = (check_magic(code)?, engine()?);
+        let compiled = match wasm {
+            Wasm::Module => engine.precompile_module(code),
+            Wasm::Component => match shortened(code).map(|code| engine.precompile_component(&code)) {
+                Some(Ok(compiled)) => Ok(compiled),
+                _ => engine.precompile_component(code),
+            },
         };
         compiled.map_err(|error| CompileError::Invalid(format!("{error:#}")))
     }
 
     /// A text that is the same as long as compiled code stays usable: it changes with this
-    /// program, wasmtime, the settings and the processor's features.
+    /// program, wasmtime, the settings, the processor's features and what is done to components first.
     ///
     /// # Errors
     /// The compiler cannot be set up.
     pub fn compatibility_key() -> Result<String, CompileError> {
         let mut hasher = DefaultHasher::new();
         engine()?.precompile_compatibility_hash().hash(&mut hasher);
+        include_str!("compile/shortcut.rs").hash(&mut hasher);
         Ok(format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish()))
     }
 }
