@@ -33,7 +33,8 @@ pub fn shortened(code: &[u8]) -> Option<Vec<u8>> {
         return None; // they would have other numbers
     }
     let modules = before.iter().filter(|section| section.id == MODULE).count();
-    let instances = before.iter().filter(|section| section.id == INSTANCE).map(Section::count).sum::<Option<u32>>()?;
+    let mut instances = before.iter().filter(|section| section.id == INSTANCE).map(Section::count);
+    let instances = instances.try_fold(0_u32, |sum, count| sum.checked_add(count?))?;
     let is_ours = |instance, name| instance == from && matches!(name, HANDLE | POST_RETURN);
     let has_post_return = functions.iter().any(|&(instance, name)| instance == from && name == POST_RETURN);
 
@@ -183,6 +184,10 @@ mod tests {
         assert!(shortened(&component("i32", true, "(core module)")).is_none());
         assert!(shortened(&component("i32", true, "(core instance)")).is_none());
         assert!(shortened(&wat::parse_str("(component)").unwrap()).is_none());
+        // a part that says it defines as many instances as there can be
+        let mut whole = component("i32", true, "");
+        whole.splice(8..8, [INSTANCE, 5, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]);
+        assert!(shortened(&whole).is_none());
         assert!(shortened(b"\0asm\x01\0\0\0").is_none());
     }
 
