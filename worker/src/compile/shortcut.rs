@@ -10,7 +10,8 @@ use wasm_encoder::{
 };
 use wasmparser::{BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader, ExternalKind};
 
-/// What the compilers of all languages call a component's `handle` inside it.
+/// What the compilers of Rust, C and Python call a component's `handle` inside it. JavaScript's lies in a component
+/// within the component, and is left as it is.
 const HANDLE: &str = "midimon:plugin/plugin@1.0.0#handle";
 /// And what is called once its result is read.
 const POST_RETURN: &str = "cabi_post_midimon:plugin/plugin@1.0.0#handle";
