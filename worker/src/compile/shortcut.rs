@@ -8,7 +8,11 @@ use wasm_encoder::{
     Alias, Component, ComponentAliasSection, ComponentSectionId, EntityType, ExportKind, ExportSection, ImportSection,
     InstanceSection, Module, ModuleArg, ModuleSection, RawSection, TypeSection, ValType,
 };
-use wasmparser::{BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader, ExternalKind};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader, ComponentExportSectionReader,
+    ComponentExternalKind, ComponentImportSectionReader, ComponentOuterAliasKind, ComponentTypeRef, ExternalKind,
+    FromReader, SectionLimited,
+};
 
 /// What the compilers of Rust, C and Python call a component's `handle` inside it. JavaScript's lies in a component
 /// within the component, and is left as it is.
@@ -19,9 +23,11 @@ const POST_RETURN: &str = "cabi_post_midimon:plugin/plugin@1.0.0#handle";
 const MODULE: u8 = ComponentSectionId::CoreModule as u8;
 const INSTANCE: u8 = ComponentSectionId::CoreInstance as u8;
 const ALIAS: u8 = ComponentSectionId::Alias as u8;
+const IMPORT: u8 = ComponentSectionId::Import as u8;
+const EXPORT: u8 = ComponentSectionId::Export as u8;
 
-/// The component with the shorter way; none where its parts do not come in the order that lets one in. What comes of a
-/// component that is not valid, or whose `handle` is another function, is not valid either.
+/// The component with the shorter way; none where its parts do not come in the order that lets one in. What
+/// comes of it may not be valid, as where `handle` is another function: the compiler looks at it as at any other.
 pub fn shortened(code: &[u8]) -> Option<Vec<u8>> {
     let sections = sections(code).ok()?;
     let (place, functions, from) = sections.iter().enumerate().find_map(|(place, section)| {
@@ -29,6 +35,9 @@ pub fn shortened(code: &[u8]) -> Option<Vec<u8>> {
         let &(from, _) = functions.iter().find(|(_, name)| *name == HANDLE)?;
         Some((place, functions, from))
     })?;
+    if sections.iter().any(Section::has_other_modules) {
+        return None; // they have numbers, too
+    }
     let (before, after) = (&sections[..place], &sections[place + 1..]);
     if after.iter().any(|section| matches!(section.id, MODULE | INSTANCE)) {
         return None; // they would have other numbers
@@ -71,10 +80,34 @@ impl Section<'_> {
         RawSection { id: self.id, data: self.body }
     }
 
+    /// Whether it names a module that is not a part of the component; one that cannot be read may.
+    fn has_other_modules(&self) -> bool {
+        use ComponentExternalKind::Module;
+        let reader = BinaryReader::new(self.body, 0);
+        match self.id {
+            ALIAS => any(ComponentAliasSectionReader::new(reader), |alias| match alias {
+                ComponentAlias::Outer { kind, .. } => *kind == ComponentOuterAliasKind::CoreModule,
+                ComponentAlias::InstanceExport { kind, .. } => *kind == Module,
+                ComponentAlias::CoreInstanceExport { .. } => false,
+            }),
+            IMPORT => any(ComponentImportSectionReader::new(reader), |it| matches!(it.ty, ComponentTypeRef::Module(_))),
+            EXPORT => any(ComponentExportSectionReader::new(reader), |export| export.kind == Module),
+            _ => false,
+        }
+    }
+
     /// How many things it defines.
     fn count(&self) -> Option<u32> {
         BinaryReader::new(self.body, 0).read_var_u32().ok()
     }
+}
+
+/// Whether one is so, or cannot be read.
+fn any<'a, T: FromReader<'a>>(
+    section: Result<SectionLimited<'a, T>, BinaryReaderError>,
+    is_so: impl Fn(&T) -> bool,
+) -> bool {
+    section.map_or(true, |items| items.into_iter().any(|item| item.map_or(true, |item| is_so(&item))))
 }
 
 fn sections(code: &[u8]) -> Result<Vec<Section<'_>>, BinaryReaderError> {
@@ -133,11 +166,12 @@ mod tests {
             r#"(component
                 (core module $other (func (export "f")))
                 (core module $main
+                    (import "other" "f" (func))
                     (memory (export "memory") 1)
                     (func (export "{HANDLE}") (param {values}) (result {result}) unreachable)
                     {})
-                (core instance (instantiate $other))
-                (core instance $main (instantiate $main))
+                (core instance $other (instantiate $other))
+                (core instance $main (instantiate $main (with "other" (instance $other))))
                 (alias core export $main "memory" (core memory $memory))
                 (type $handle (func (param "binding" u32) {} (result string)))
                 (alias core export $main "{HANDLE}" (core func $handle))
@@ -185,6 +219,9 @@ mod tests {
         assert!(shortened(&component("i32", true, "(core module)")).is_none());
         assert!(shortened(&component("i32", true, "(core instance)")).is_none());
         assert!(shortened(&wat::parse_str("(component)").unwrap()).is_none());
+        // and so have modules that are named from elsewhere
+        assert!(shortened(&component("i32", true, "(alias outer 0 0 (core module))")).is_none());
+        assert!(shortened(&component("i32", true, r#"(export "m" (core module 0))"#)).is_none());
         // a part that says it defines as many instances as there can be
         let mut whole = component("i32", true, "");
         whole.splice(8..8, [INSTANCE, 5, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]);
