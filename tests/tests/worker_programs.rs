@@ -8,6 +8,13 @@ const COMPILER: [&str; 4] = ["cranelift_codegen", "cranelift_frontend", "wasmtim
 /// The crates that speak HTTP and TLS.
 const NETWORK: [&str; 3] = ["8httparse", "6rustls", "6webpki"];
 
+// of the ELF specification, and for RELRO of the Linux Standard Base
+const ET_DYN: usize = 3;
+const PT_DYNAMIC: usize = 2;
+const PT_GNU_RELRO: usize = 0x6474_E552;
+const DT_FLAGS: usize = 30;
+const DF_BIND_NOW: usize = 8;
+
 /// Those of which the program has a function, or a name of anything.
 fn found_in<'n>(program: &str, names: &[&'n str]) -> Vec<&'n str> {
     let path = Binaries::get().programs.join(program);
@@ -33,6 +40,23 @@ fn http_and_tls_are_in_the_worker_for_components_with_a_network_alone() {
     );
     for worker in ["midimon-worker", "midimon-worker-wasm"] {
         assert_eq!(found_in(worker, &NETWORK), [""; 0], "{worker} can reach what only the network needs");
+    }
+}
+
+#[test]
+fn programs_lie_anywhere_and_what_the_linker_filled_in_is_read_only() {
+    for program in ["midimon", "midimon-worker", "midimon-worker-wasm", "midimon-worker-wasm-net", "midimon-compile"] {
+        let bytes = std::fs::read(Binaries::get().programs.join(program)).expect("a program");
+        let number =
+            |at: usize, size: usize| bytes[at..at + size].iter().rfold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        assert_eq!(number(16, 2), ET_DYN, "{program} has a fixed address");
+        let headers = (0..number(56, 2)).map(|index| number(32, 8) + index * number(54, 2));
+        let header = |kind| headers.clone().find(|at| number(*at, 4) == kind);
+        assert!(header(PT_GNU_RELRO).is_some(), "{program} has no part that becomes read-only");
+        let dynamic = header(PT_DYNAMIC).expect("a dynamic section");
+        let (from, size) = (number(dynamic + 8, 8), number(dynamic + 32, 8));
+        let entry = (from..from + size).step_by(16).find(|at| number(*at, 8) == DT_FLAGS).expect("flags");
+        assert_ne!(number(entry + 8, 8) & DF_BIND_NOW, 0, "{program} finds functions only when it calls them");
     }
 }
 
