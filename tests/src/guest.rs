@@ -21,7 +21,7 @@ pub fn component(more: &str, handle: &str) -> String {
             (func (export "describe") (result i32) i32.const 0)
             (func (export "start") (param i32 i32) (result i32) i32.const 32)
             (func (export "bind") (param i32 i32 i32 i32 i32) (result i32) i32.const 32)
-            (func (export "handle") {CALL} (result i32) {handle} i32.const 32)
+            (func (export "midimon:plugin/plugin@1.0.0#handle") {CALL} (result i32) {handle} i32.const 32)
             (func (export "stop")))
         (core instance $main (instantiate $main))
         (alias core export $main "memory" (core memory $memory))

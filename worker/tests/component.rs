@@ -7,9 +7,12 @@ use midimon_shared::limits::{InstanceMode, WorkerLimits};
 use midimon_shared::midi::ChannelMessage;
 use midimon_shared::protocol::*;
 use midimon_shared::{Command, Event, WorkerExit};
+use midimon_worker::compile::shortcut::{HANDLE, shortened};
+use std::path::Path;
 use support::components::*;
 use support::guests::compile_text;
 use support::*;
+use wasmparser::Validator;
 
 #[test]
 fn a_component_is_described_started_called_and_stopped() {
@@ -233,6 +236,35 @@ fn code_of_the_other_kind_is_refused() {
     let code = Component::default().compiled();
     let error = support::guests::load_error(load(CodeKind::WasmCore, limits()), &code);
     assert!(error.starts_with("its compiled code does not fit this program"), "{error}");
+}
+
+#[test]
+fn what_a_compiler_makes_of_an_example_gets_the_shorter_way_to_handle() {
+    let built = Path::new(WASM).ancestors().nth(2).unwrap().join("plugins/echo-component/echo_component.wasm");
+    let code = std::fs::read(&built).unwrap_or_else(|error| panic!("{}: {error}; run make plugins", built.display()));
+    Validator::new().validate_all(&shortened(&code).unwrap()).unwrap();
+}
+
+#[test]
+fn a_component_that_is_not_valid_with_the_shorter_way_is_compiled_as_it_is() {
+    // its handle has another name, and what has that name is another function
+    let guest = Component {
+        core: format!(r#"(func (export "{HANDLE}") (param f64))"#),
+        handle: "(i32.store8 (i32.const 36) (i32.const 1)) (i32.store (i32.const 40) (i32.const 64))
+            (i32.store (i32.const 44) (i32.const 5))",
+        ..Component::default()
+    };
+    let taken = format!(r#"(alias core export $main "{HANDLE}" (core func))"#);
+    let text = guest
+        .text()
+        .replace(&format!(r#"(export "{HANDLE}") (param $binding"#), r#"(export "handle") (param $binding"#);
+    let text = text.replace(&format!(r#"(core func $main "{HANDLE}")"#), r#"(core func $main "handle")"#);
+    let text = text.replace("(func $describe (result", &format!("{taken} (func $describe (result"));
+    let shorter = shortened(&wat::parse_str(&text).unwrap()).unwrap();
+    assert!(Validator::new().validate_all(&shorter).is_err());
+    let mut worker = Worker::ready(WASM, component(limits()), &compile_text(&text));
+    worker.bind(0, "act", "{}", 1000);
+    assert_eq!(worker.call(stamp()), Outcome::Answer("guest".into()));
 }
 
 #[test]

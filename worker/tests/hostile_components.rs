@@ -271,7 +271,7 @@ fn tables_and_instances_are_counted() {
         ..Component::default()
     };
     let error = instances(63).load_error(limits());
-    assert!(error.contains("instance count too high at 65"), "{error}");
+    assert!(error.contains("instance count too high at 66"), "{error}");
     works(&instances(62), limits());
 }
 

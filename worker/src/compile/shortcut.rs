@@ -4,9 +4,10 @@
 //! instructions, unless the module it is exported by has imported it. So the function goes through a module that
 //! imports and exports it, and does nothing else.
 
+use std::ops::Range;
 use wasm_encoder::{
-    Alias, Component, ComponentAliasSection, ComponentSectionId, EntityType, ExportKind, ExportSection, ImportSection,
-    InstanceSection, Module, ModuleArg, ModuleSection, RawSection, TypeSection, ValType,
+    Alias, Component, ComponentAliasSection, ComponentSection, ComponentSectionId, EntityType, ExportKind,
+    ExportSection, ImportSection, InstanceSection, Module, ModuleArg, ModuleSection, TypeSection, ValType,
 };
 use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader, ComponentExportSectionReader,
@@ -16,7 +17,7 @@ use wasmparser::{
 
 /// What the compilers of Rust, C and Python call a component's `handle` inside it. JavaScript's lies in a component
 /// within the component, and is left as it is.
-const HANDLE: &str = "midimon:plugin/plugin@1.0.0#handle";
+pub const HANDLE: &str = "midimon:plugin/plugin@1.0.0#handle";
 /// And what is called once its result is read.
 const POST_RETURN: &str = "cabi_post_midimon:plugin/plugin@1.0.0#handle";
 
@@ -48,38 +49,30 @@ pub fn shortened(code: &[u8]) -> Option<Vec<u8>> {
     let is_ours = |instance, name| instance == from && matches!(name, HANDLE | POST_RETURN);
     let has_post_return = functions.iter().any(|&(instance, name)| instance == from && name == POST_RETURN);
 
-    let mut component = Component::new();
-    for section in before {
-        component.section(&section.raw());
-    }
-    component.section(&ModuleSection(&module(has_post_return)));
+    let mut ours = Vec::new();
+    ModuleSection(&module(has_post_return)).append_to_component(&mut ours);
     let mut instance = InstanceSection::new();
     instance.instantiate(u32::try_from(modules).ok()?, [("", ModuleArg::Instance(from))]);
-    component.section(&instance);
+    instance.append_to_component(&mut ours);
     let mut aliases = ComponentAliasSection::new();
     for (instance, name) in functions {
         let instance = if is_ours(instance, name) { instances } else { instance };
         aliases.alias(Alias::CoreInstanceExport { instance, kind: ExportKind::Func, name });
     }
-    component.section(&aliases);
-    for section in after {
-        component.section(&section.raw());
-    }
-    Some(component.finish())
+    aliases.append_to_component(&mut ours);
+    let replaced = &sections[place].place;
+    Some([&code[..replaced.start], &ours, &code[replaced.end..]].concat())
 }
 
 /// A part of a component.
 struct Section<'a> {
     id: u8,
     body: &'a [u8],
+    /// Where it lies, with its number and length.
+    place: Range<usize>,
 }
 
 impl Section<'_> {
-    /// As it is.
-    fn raw(&self) -> RawSection<'_> {
-        RawSection { id: self.id, data: self.body }
-    }
-
     /// Whether it names a module that is not a part of the component; one that cannot be read may.
     fn has_other_modules(&self) -> bool {
         use ComponentExternalKind::Module;
@@ -115,8 +108,10 @@ fn sections(code: &[u8]) -> Result<Vec<Section<'_>>, BinaryReaderError> {
     reader.read_bytes(Component::HEADER.len())?;
     let mut sections = Vec::new();
     while !reader.eof() {
+        let start = reader.original_position();
         let (id, size) = (reader.read_u8()?, reader.read_var_u32()?);
-        sections.push(Section { id, body: reader.read_bytes(size as usize)? });
+        let body = reader.read_bytes(size as usize)?;
+        sections.push(Section { id, body, place: start..reader.original_position() });
     }
     Ok(sections)
 }

@@ -82,7 +82,7 @@ impl Component {
                 (func (export "start") (param $at i32) (param $length i32) (result i32) {start} i32.const 32)
                 (func (export "bind") (param $binding i32) (param $action i32) (param $action_length i32)
                     (param $params i32) (param $params_length i32) (result i32) {bind} i32.const 32)
-                (func (export "handle") {CALL} (result i32) {handle} i32.const 32)
+                (func (export "midimon:plugin/plugin@1.0.0#handle") {CALL} (result i32) {handle} i32.const 32)
                 (func (export "stop") {stop}))
             (core instance $host {with})
             (core instance $main (instantiate $main

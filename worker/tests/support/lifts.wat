@@ -8,7 +8,7 @@
     (func $bind (param "binding" u32) (param "action" string) (param "params" string) (result $started)
         (canon lift (core func $main "bind") (memory $memory) (realloc $realloc)))
     (func $handle (param "binding" u32) (param "context" $context) (result $handled)
-        (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)))
+        (canon lift (core func $main "midimon:plugin/plugin@1.0.0#handle") (memory $memory) (realloc $realloc)))
     (func $stop (canon lift (core func $main "stop")))
     (instance $plugin
         (export "describe" (func $describe)) (export "start" (func $start))
